@@ -1,0 +1,98 @@
+package hooks
+
+import (
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"klw/internal/inode"
+)
+
+// Caller is the task that asks. The ids are those of the host (the server's namespaces).
+type Caller struct {
+	PID uint32
+	UID uint32
+	GID uint32
+}
+
+// File is an object of a file system, known by its identity and not by a name.
+type File interface {
+	// Key is the identity.
+	Key() inode.Key
+	// Paths gives every name by which the object is known to the server, as absolute paths seen by the application.
+	// It is empty for an object without a name (unlinked or unnamed). The slice belongs to the caller.
+	Paths() []string
+	// Type gives the S_IFMT bits.
+	Type() uint32
+}
+
+// Socket is what a socket operation acts on.
+type Socket struct {
+	Family   uint16 // AF_*
+	Type     uint16 // SOCK_*
+	Protocol uint16 // IPPROTO_*
+	Addr     netip.AddrPort
+	Name     string // abstract UNIX name, without the leading NUL
+}
+
+// Attr is a change of attributes. Only what Valid names counts.
+type Attr struct {
+	Valid  AttrSet
+	Mode   uint32 // permission bits, S_ISUID, S_ISGID, S_ISVTX
+	UID    uint32
+	GID    uint32
+	Size   int64
+	Atime  unix.Timespec // resolved: never UTIME_NOW
+	Mtime  unix.Timespec
+	Handle bool // through an open descriptor
+}
+
+// AttrSet tells which fields of an Attr count.
+type AttrSet uint8
+
+// The members of an AttrSet.
+const (
+	AttrMode AttrSet = 1 << iota
+	AttrUID
+	AttrGID
+	AttrSize
+	AttrAtime
+	AttrMtime
+)
+
+// Call is one monitored operation. Fields that an operation doesn't have are zero. A Pre may change parameters
+// (Flags, Mode, Attr, Offset, Size, Data) but not the objects.
+type Call struct {
+	Op     Operation
+	Caller Caller
+
+	File File   // the object; for an operation on a name, what the name leads to (nil if it doesn't exist yet)
+	Dir  File   // the directory that Name is in
+	Name string // the name in Dir
+
+	NewDir  File   // rename, link: where to
+	NewName string // rename, link: the name there
+	NewFile File   // what NewName leads to before the call (nil if nothing); copyrange: the destination
+
+	Flags  uint32 // open flags, rename flags, fallocate mode, ioctl command
+	Mode   uint32 // create, mkdir, mknod: type and permission bits after the umask
+	Dev    uint32 // mknod
+	Attr   Attr   // truncate, chmod, chown, utimes: all that one request changes
+	Offset int64  // read, write, fallocate, copyrange
+	Size   int64  // read, fallocate, copyrange
+	Data   []byte // write: the bytes; setxattr: the value
+	Text   string // symlink: the target; setxattr, getxattr, removexattr: the attribute; syscall: its name and arguments
+
+	NewOffset int64 // copyrange: where in the destination
+
+	Socket *Socket
+}
+
+// Result is how a call ended. Errno 0 is success.
+type Result struct {
+	Errno syscall.Errno
+	File  File         // what was created or opened
+	Stat  *unix.Stat_t // resulting attributes of File (or Call.File), where the server has them
+	N     int64        // bytes read, written or copied
+}

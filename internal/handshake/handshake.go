@@ -1,0 +1,84 @@
+// Package handshake is what klw-runc and klw-guard say to each other while a container is created and deleted.
+//
+// klw-runc starts "klw-guard serve" with one end of a SOCK_SEQPACKET pair as descriptor 3 and then:
+//
+//	klw-runc                                 klw-guard
+//	Setup (and nothing else)      ->         parses and binds the policy, makes detached mounts, answers their INIT
+//	                              <-         Views, with one mount descriptor for each (SCM_RIGHTS); closes its copies
+//	(starts klw-init in its namespaces, passes the mounts on, joins it to the cgroup)
+//	Attach                        ->         attaches BPF programs, makes veth and published ports
+//	                              <-         Ready
+//	(closes its end; the guard goes on alone)
+//
+// Instead of any answer the guard may send Failed; it then undoes what it did and exits. If klw-runc goes away before
+// Ready, the guard undoes and exits. One message is one packet of JSON, at most MaxMessage bytes.
+//
+// The guard ends by itself when the container's cgroup has been populated and is empty again. "klw-guard cleanup"
+// undoes what a killed guard left, as its Traces say; it is idempotent.
+package handshake
+
+import "klw/internal/inode"
+
+// MaxMessage is the size of the largest message in bytes.
+const MaxMessage = 192 << 10
+
+// Message is one packet: exactly one field is set.
+type Message struct {
+	Setup  *Setup  `json:"setup,omitempty"`
+	Views  *Views  `json:"views,omitempty"`
+	Attach *Attach `json:"attach,omitempty"`
+	Ready  *Ready  `json:"ready,omitempty"`
+	Failed string  `json:"failed,omitempty"` // one line for the user (several if the policy has several errors)
+}
+
+// Setup tells the guard what to guard.
+type Setup struct {
+	ID     string `json:"id"`
+	Root   string `json:"root"`   // layout.Root
+	Bundle string `json:"bundle"` // absolute
+	Policy string `json:"policy"` // path of the policy file
+	// Views to make, in the order in which their descriptors are answered. The first is the root file system.
+	Mounts []Mount `json:"mounts"`
+	// Cgroup is the container's v2 cgroup, absolute; it exists already.
+	Cgroup string `json:"cgroup"`
+}
+
+// Mount is one file tree that the container sees through the guard.
+type Mount struct {
+	Source      string `json:"source"`      // on the host, absolute; a directory or a file
+	Destination string `json:"destination"` // in the container, absolute and clean
+	ReadOnly    bool   `json:"readOnly,omitempty"`
+}
+
+// Views answers Setup. The packet carries len(Setup.Mounts) descriptors, in that order.
+type Views struct{}
+
+// Attach tells the guard that the container's first process exists.
+type Attach struct {
+	PID    int  `json:"pid"`    // klw-init, as the host sees it
+	NewNet bool `json:"newNet"` // it has a network namespace of its own, made for it: addresses, routes and publish are the guard's matter
+}
+
+// Ready answers Attach: everything that the policy asks for is in force.
+type Ready struct{}
+
+// Process identifies a process beyond the reuse of its number.
+type Process struct {
+	PID       int    `json:"pid"`
+	StartTime uint64 `json:"startTime"` // field 22 of /proc/PID/stat
+}
+
+// Traces is what the guard writes to layout.Dir.Guard before it makes anything that outlives a kill -9 of itself.
+type Traces struct {
+	Guard     Process   `json:"guard"`
+	Table     string    `json:"table,omitempty"` // nftables table, family ip
+	Veth      string    `json:"veth,omitempty"`  // the host's end
+	Replicafs []Replica `json:"replicafs,omitempty"`
+}
+
+// Replica is a replication that the guard started for this container.
+type Replica struct {
+	Source  string    `json:"source"`
+	Process Process   `json:"process"`
+	Inode   inode.Key `json:"inode"`
+}
