@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ways back to root for who has given it up. Those that run a program want its path as the argument.
+func privilegeAttempts() {
+	add("whoami", "print the effective user; fails for anybody but root", func(string) error {
+		if id := unix.Geteuid(); id != 0 {
+			return fmt.Errorf("uid %d: %w", id, unix.EPERM)
+		}
+		return nil
+	})
+	add("raise", "become root by capability", func(string) error { return unix.Setuid(0) })
+	add("suid-program", "run a set-user-ID program as www-data", func(path string) error { return runs(path, "whoami") })
+	add("filecap-program", "run a program with file capabilities as www-data", func(path string) error { return runs(path, "raise") })
+	add("setuid-saved", "setuid(0) with a saved uid of 0", func(string) error {
+		return afterGivingUp(func() error { return unix.Setuid(0) })
+	})
+	add("setuid-high-bits", "setuid(0) with bits beyond the 32 that count", func(string) error {
+		return afterGivingUp(func() error {
+			if _, _, errno := unix.RawSyscall(unix.SYS_SETUID, 1<<32, 0, 0); errno != 0 {
+				return errno
+			}
+			return nil
+		})
+	})
+	add("setreuid-saved", "setreuid(-1, 0) with a saved uid of 0", func(string) error {
+		return afterGivingUp(func() error { return unix.Setreuid(-1, 0) })
+	})
+	add("setresuid-saved", "setresuid(-1, 0, -1) with a saved uid of 0", func(string) error {
+		return afterGivingUp(func() error { return unix.Setresuid(-1, 0, -1) })
+	})
+	add("setfsuid-saved", "setfsuid(0) with a saved uid of 0, then write what is root's", func(string) error {
+		return afterGivingUp(func() error {
+			unix.Setfsuid(0)
+			if id, _ := unix.SetfsuidRetUid(-1); id != 0 {
+				return unix.EPERM
+			}
+			return nil
+		})
+	})
+	add("userns", "make a user namespace and be root in it", func(string) error { return unix.Unshare(unix.CLONE_NEWUSER) })
+	add("userns-clone", "make a user namespace by clone", func(string) error {
+		pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_NEWUSER|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		if pid == 0 {
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+		_, err := unix.Wait4(int(pid), nil, 0, nil)
+		return err
+	})
+}
+
+func runs(program, what string) error {
+	out, err := exec.Command(program, what).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if _, ok := err.(*exec.ExitError); ok {
+		return fmt.Errorf("it answered %q", strings.TrimSpace(string(out)))
+	}
+	return err
+}
+
+// afterGivingUp becomes www-data but keeps 0 as the saved uid, checks that it is not root, and tries back.
+func afterGivingUp(back func() error) error {
+	if os.Getuid() != 0 {
+		return setupFailed("start", fmt.Errorf("this attack starts as root"))
+	}
+	if err := unix.Setresuid(33, 33, 0); err != nil {
+		return setupFailed("give up root", err)
+	}
+	return back()
+}
