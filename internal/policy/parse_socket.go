@@ -1,0 +1,194 @@
+package policy
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+const (
+	socketUsage  = "socket tcp|udp listen|connect ADDRESS:PORT, or socket unix listen|connect @NAME"
+	publishUsage = "publish tcp|udp HOST-ADDRESS:PORT -> PORT"
+	addressForm  = ":80, 10.0.0.1:80, 10.0.0.0/24:80, [fd00::1]:80 or [fd00::/8]:80, with * for every port"
+	maxAbstract  = 107
+)
+
+var (
+	protocols = map[string]Protocol{"tcp": TCP, "udp": UDP, "unix": Unix}
+	actions   = map[string]SocketAction{"listen": Listen, "connect": Connect}
+)
+
+// socketKey finds a socket rule of a list.
+type socketKey struct {
+	list int
+	rule SocketRule // without Pos
+}
+
+// parseSocketRule reads: socket PROTOCOL ACTION WHAT
+func (p *parser) parseSocketRule(words []word) {
+	star := len(words) == 4 && words[3].star
+	if star {
+		words[3].star = false // the only place that may have one
+	}
+	args, ok := p.args(words, 3, 3, socketUsage)
+	if !ok {
+		return
+	}
+	r := SocketRule{Protocol: protocols[args[0].text], Action: actions[args[1].text]}
+	if r.Protocol == 0 {
+		p.errorf(args[0].col, "tcp, udp or unix"+suggest(args[0].text, []string{"tcp", "udp", "unix"}), "unknown protocol %q", args[0].text)
+		return
+	}
+	if r.Action == 0 {
+		p.errorf(args[1].col, "listen or connect"+suggest(args[1].text, []string{"listen", "connect"}), "unknown action %q", args[1].text)
+		return
+	}
+	what := args[2]
+	what.star = star
+	if r.Protocol == Unix {
+		ok = p.abstract(what, &r)
+	} else {
+		ok = p.address(what, &r)
+	}
+	if ok {
+		p.addSocket(r, words[0].col)
+	}
+}
+
+// addSocket puts a rule into its list. The same rule from another file is one rule.
+func (p *parser) addSocket(r SocketRule, col int) {
+	key := socketKey{p.list, r}
+	if at, known := p.sockets[key]; known {
+		if at.File == p.file {
+			p.errorf(col, "each rule once", "%q stands in %s twice (line %d)", r, p.where(), at.Line)
+		}
+		return
+	}
+	r.Pos = p.pos(col)
+	p.sockets[key] = r.Pos
+	list := p.rules()
+	list.Sockets = append(list.Sockets, r)
+}
+
+// abstract reads @NAME or @NAME*.
+func (p *parser) abstract(w word, r *SocketRule) bool {
+	name, ok := strings.CutPrefix(w.text, "@")
+	if !ok {
+		p.errorf(w.col, "an abstract name with @ before it (socket files are the file rules' matter)", "%s", quote(w.text))
+		return false
+	}
+	r.Prefix = w.star
+	if !w.quoted {
+		name, r.Prefix = strings.CutSuffix(name, "*")
+	}
+	if name == "" && !r.Prefix {
+		p.errorf(w.col, "@NAME, or @* for every name", "an empty name")
+		return false
+	}
+	if len(name) > maxAbstract {
+		p.errorf(w.col, "at most 107 bytes", "a name of %d bytes", len(name))
+		return false
+	}
+	r.Abstract = name
+	return true
+}
+
+// address reads :PORT, ADDRESS:PORT or NETWORK:PORT.
+func (p *parser) address(w word, r *SocketRule) bool {
+	i := strings.LastIndexByte(w.text, ':')
+	if i < 0 || w.star {
+		p.errorf(w.col, addressForm, "%s has no port", quote(w.text))
+		return false
+	}
+	host, port := w.text[:i], w.text[i+1:]
+	if port != "*" {
+		n, ok := p.port(word{text: port, col: w.col + i + 1}, "a port from 1 to 65535, or *")
+		if !ok {
+			return false
+		}
+		r.Port = n
+	}
+	if host == "" {
+		return true
+	}
+	net, ok := p.network(word{text: host, col: w.col})
+	r.Net = net
+	return ok
+}
+
+// network reads an address or a network, IPv6 in brackets.
+func (p *parser) network(w word) (netip.Prefix, bool) {
+	inner, six := w.text, false
+	if strings.HasPrefix(inner, "[") && strings.HasSuffix(inner, "]") {
+		inner, six = inner[1:len(inner)-1], true
+	}
+	net, err := netip.ParsePrefix(inner)
+	zone := ""
+	if err != nil {
+		addr, aerr := netip.ParseAddr(inner)
+		if aerr != nil {
+			p.errorf(w.col, addressForm, "%s is not an address", quote(w.text))
+			return net, false
+		}
+		net, zone = netip.PrefixFrom(addr, addr.BitLen()), addr.Zone()
+	}
+	switch {
+	case zone != "":
+		p.errorf(w.col, "an address without %", "%s has a zone", quote(w.text))
+	case net.Addr().Is4In6():
+		p.errorf(w.col, "the IPv4 address itself", "%s is an IPv4 address in IPv6", quote(w.text))
+	case net.Addr().Is6() != six:
+		p.errorf(w.col, "IPv6 in brackets, IPv4 without", "%s", quote(w.text))
+	case net.Masked() != net:
+		p.errorf(w.col, net.Masked().String(), "%s has bits behind the network", quote(w.text))
+	default:
+		return net, true
+	}
+	return net, false
+}
+
+// port reads a port number.
+func (p *parser) port(w word, expected string) (uint16, bool) {
+	n, err := strconv.ParseUint(w.text, 10, 16)
+	if err != nil || n == 0 || w.text[0] == '0' || w.text[0] == '+' {
+		p.errorf(w.col, expected, "%q is not a port", w.text)
+		return 0, false
+	}
+	return uint16(n), true
+}
+
+// parsePublish reads: publish PROTOCOL HOST:PORT -> PORT
+func (p *parser) parsePublish(words []word) {
+	if !p.own(words[0]) {
+		return
+	}
+	args, ok := p.args(words, 4, 4, publishUsage)
+	if !ok {
+		return
+	}
+	pub := Publish{Protocol: protocols[args[0].text], Pos: p.pos(words[0].col)}
+	if pub.Protocol != TCP && pub.Protocol != UDP {
+		p.errorf(args[0].col, "tcp or udp"+suggest(args[0].text, []string{"tcp", "udp"}), "unknown protocol %q", args[0].text)
+		return
+	}
+	if args[2].text != "->" {
+		p.errorf(args[2].col, publishUsage, "%q", args[2].text)
+		return
+	}
+	host, err := netip.ParseAddrPort(args[1].text)
+	if err != nil || host.Port() == 0 || host.Addr().Zone() != "" || host.Addr().Is4In6() {
+		p.errorf(args[1].col, "an address of the host and a port, as 127.0.0.1:8080 or [::1]:8080", "%s", quote(args[1].text))
+		return
+	}
+	pub.Host = host
+	if pub.Port, ok = p.port(args[3], "a port from 1 to 65535"); !ok {
+		return
+	}
+	for _, old := range p.policy.Publish {
+		if old.Protocol == pub.Protocol && old.Host == pub.Host {
+			p.errorf(args[1].col, "each address of the host once", "%s is published twice (line %d)", pub.Host, old.Pos.Line)
+			return
+		}
+	}
+	p.policy.Publish = append(p.policy.Publish, pub)
+}
