@@ -1,12 +1,38 @@
 // Package control is the control channel (MISSION.md A5): a UNIX socket for each server (klw-guard, klw-replicafs),
 // requests and answers as JSON lines. The socket is mode 0600 in a folder of mode 0700, and the server asks the kernel
 // who calls (SO_PEERCRED): only uid 0 and the server's own uid are answered.
+//
+// # Concepts
+//
+// A client sends one [Request] a line and reads one [Response] a line; then it may send the next. The answer to a
+// streaming method (events) is any number of Responses with a Result and one without, after which the server closes
+// the connection. A client ends a stream by closing its end.
+//
+// # Guarantees
+//
+//  1. A request of another protocol version, an unknown method, unknown or malformed parameters are answered with an
+//     error that says what was expected; nothing is done.
+//  2. A request is at most MaxRequest bytes, and at most MaxConns connections are served: what comes beyond is closed.
+//  3. A client that sends or takes nothing for IdleTime is disconnected; a stream may be quiet, and its reader slow,
+//     for any time.
+//  4. Close returns when no handler runs; it cancels their contexts, and closes their connections after CloseTime.
 package control
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Version of the protocol. A server refuses requests of another version and says which it speaks.
 const Version = 1
+
+// Limits of a server.
+const (
+	MaxRequest = 64 << 10
+	MaxConns   = 64
+	IdleTime   = 30 * time.Second
+	CloseTime  = time.Second
+)
 
 // Request is one line from the client.
 type Request struct {
@@ -19,7 +45,19 @@ type Request struct {
 type Response struct {
 	Result json.RawMessage `json:"result,omitempty"`
 	Error  string          `json:"error,omitempty"`
+	Code   Code            `json:"code,omitempty"` // of the Error
 }
+
+// Code is the kind of an error, for programs.
+type Code string
+
+// The kinds of error.
+const (
+	CodeRequest  Code = "request"   // the request can't be understood, or is of another version
+	CodeNotFound Code = "not-found" // what it names doesn't exist
+	CodeConflict Code = "conflict"  // it can't be done in the present state (loaded already, permanent …)
+	CodeFailed   Code = "failed"    // it was tried and failed
+)
 
 // The methods of a guard.
 const (

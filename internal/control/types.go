@@ -1,0 +1,101 @@
+package control
+
+import (
+	"time"
+
+	"klw/internal/audit"
+)
+
+// Status is what a guard says about itself.
+type Status struct {
+	Container   string    `json:"container"`
+	Application string    `json:"application"`
+	Compartment string    `json:"compartment"`
+	PID         int       `json:"pid"` // the guard's
+	Since       time.Time `json:"since"`
+	State       string    `json:"state"` // starting, enforcing or ending
+	Policy      string    `json:"policy"`
+	Cgroup      string    `json:"cgroup"`
+	LogLevel    string    `json:"logLevel"`
+
+	Views       []View         `json:"views"`
+	Modules     []Module       `json:"modules"`
+	Replicas    []Replica      `json:"replicas,omitempty"`
+	Published   []string       `json:"published,omitempty"` // as the policy writes them
+	Events      audit.Counters `json:"events"`
+	NotEnforced []string       `json:"notEnforced,omitempty"` // one line each
+	Warnings    []string       `json:"warnings,omitempty"`    // what was noticed when the policy was bound
+}
+
+// View is one mount that the container sees through the guard.
+type View struct {
+	Destination string `json:"destination"`
+	Source      string `json:"source"`
+	Mode        string `json:"mode"` // asked
+	ReadOnly    bool   `json:"readOnly,omitempty"`
+	Passthrough bool   `json:"passthrough"`
+	Why         string `json:"why,omitempty"` // why not
+	Alive       bool   `json:"alive"`
+}
+
+// Module is a compiled-in module of a guard.
+type Module struct {
+	ID          uint32 `json:"id,omitempty"` // 0: not loaded
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Monitors    string `json:"monitors"` // names of operations, with blanks between
+	Master      string `json:"master"`   // files or kernel
+	Loaded      bool   `json:"loaded"`
+	Permanent   bool   `json:"permanent,omitempty"`
+	Calls       uint64 `json:"calls"`
+	Refused     uint64 `json:"refused"`
+}
+
+// Replica is a replication that runs for the container.
+type Replica struct {
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+	PID         int    `json:"pid"`
+	Alive       bool   `json:"alive"`
+}
+
+// Name is the parameter of module.load and module.unload.
+type Name struct {
+	Name string `json:"name"`
+}
+
+// Level is a log level: debug, info, warn or error. Empty as a parameter: tell the present one.
+type Level struct {
+	Level string `json:"level"`
+}
+
+// PolicyText is the policy in force.
+type PolicyText struct {
+	File string `json:"file"`
+	Text string `json:"text"`
+}
+
+// EventsQuery asks for events. Since zero: from the beginning of what is kept.
+type EventsQuery struct {
+	Since  time.Time `json:"since,omitzero"`
+	Follow bool      `json:"follow,omitempty"`
+}
+
+// Question asks what the policy says. Kind is "file" (Path, Perm) or "socket" (Protocol, Action, Address).
+type Question struct {
+	Kind     string `json:"kind"`
+	User     string `json:"user,omitempty"` // name or uid; empty: somebody without rules of his own
+	Path     string `json:"path,omitempty"`
+	Perm     string `json:"perm,omitempty"` // read, write, execute, with blanks between
+	Protocol string `json:"protocol,omitempty"`
+	Action   string `json:"action,omitempty"`
+	Address  string `json:"address,omitempty"` // host:port, or @name
+}
+
+// Answer says it.
+type Answer struct {
+	Allowed bool   `json:"allowed"`
+	Rule    string `json:"rule"`           // file:line, or "no rule"
+	Text    string `json:"text"`           // the answer as a sentence
+	Hint    string `json:"hint,omitempty"` // what would change it
+}
