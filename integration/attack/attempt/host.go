@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +44,7 @@ func hostAttempts() {
 		return nil
 	})
 	add("core-pattern", "write the host's core_pattern", corePattern)
-	add("mknod-disk", "make a device node for the host's disk and open it", mknodDisk)
+	add("mknod-disk", "make a device node for a block device of the host and open it", mknodDisk)
 	add("file-handle", "open a refused file by its handle", byHandle)
 	add("bpf", "load a BPF program", func(string) error {
 		attr := [16]uint64{}
@@ -96,23 +95,11 @@ func corePattern(string) error {
 	return os.WriteFile(filepath.Join(dir, file), now, 0)
 }
 
+// mknodDisk takes the first loop device: every host has one, and opening it harms nobody.
 func mknodDisk(string) error {
-	partitions, err := os.ReadFile("/proc/partitions")
-	if err != nil {
-		return setupFailed("partitions", err)
-	}
-	var dev uint64
-	for _, line := range strings.Split(string(partitions), "\n") {
-		f := strings.Fields(line)
-		if len(f) == 4 && f[0] != "major" {
-			major, _ := strconv.Atoi(f[0])
-			minor, _ := strconv.Atoi(f[1])
-			dev = unix.Mkdev(uint32(major), uint32(minor))
-		}
-	}
-	node := "/dev/disk-of-the-host"
+	node := filepath.Join(scratch, "disk-of-the-host")
 	os.Remove(node)
-	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(dev)); err != nil {
+	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(unix.Mkdev(7, 0))); err != nil {
 		return err
 	}
 	defer os.Remove(node)
@@ -124,7 +111,7 @@ func mknodDisk(string) error {
 }
 
 func byHandle(string) error {
-	h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, "/root/.bashrc", 0)
+	h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, "/root/secret", 0)
 	if err != nil {
 		return err
 	}

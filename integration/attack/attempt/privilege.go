@@ -46,17 +46,14 @@ func privilegeAttempts() {
 			return nil
 		})
 	})
-	add("userns", "make a user namespace and be root in it", func(string) error { return unix.Unshare(unix.CLONE_NEWUSER) })
-	add("userns-clone", "make a user namespace by clone", func(string) error {
-		pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_NEWUSER|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-		if errno != 0 {
+	add("userns", "make a user namespace and be root in it", func(string) error {
+		return child(0, func() unix.Errno {
+			_, _, errno := unix.RawSyscall(unix.SYS_UNSHARE, unix.CLONE_NEWUSER, 0, 0)
 			return errno
-		}
-		if pid == 0 {
-			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
-		}
-		_, err := unix.Wait4(int(pid), nil, 0, nil)
-		return err
+		})
+	})
+	add("userns-clone", "make a user namespace by clone", func(string) error {
+		return child(unix.CLONE_NEWUSER, func() unix.Errno { return 0 })
 	})
 }
 
@@ -80,4 +77,26 @@ func afterGivingUp(back func() error) error {
 		return setupFailed("give up root", err)
 	}
 	return back()
+}
+
+// child runs body in a child made by clone with flags. body may only make raw system calls: the child of a program
+// with many threads has one.
+//
+//go:norace
+func child(flags uintptr, body func() unix.Errno) error {
+	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	if pid == 0 {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(body()), 0, 0)
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(int(pid), &status, 0, nil); err != nil {
+		return setupFailed("wait", err)
+	}
+	if code := status.ExitStatus(); code != 0 {
+		return unix.Errno(code)
+	}
+	return nil
 }

@@ -161,6 +161,7 @@ func listen(port int) error {
 		return err
 	}
 	if port != 0 {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 		if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func moreContentAttempts() {
 			return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 1)
 		})
 	})
-	add("read-refused", "read a file that no rule allows, as root", func(string) error { return read("/root/.bashrc") })
+	add("read-refused", "read a file that no rule allows, as root", func(string) error { return read("/root/secret") })
 	add("list-refused", "list a folder that no rule allows, as root", func(string) error {
 		_, err := os.ReadDir("/root")
 		return err
@@ -62,7 +62,7 @@ func moreContentAttempts() {
 	add("read-hardlink", "give a refused file a second name in a readable folder and read that", func(string) error {
 		name := filepath.Join(scratch, "borrowed")
 		os.Remove(name)
-		if err := os.Link("/root/.bashrc", name); err != nil {
+		if err := os.Link("/root/secret", name); err != nil {
 			return err
 		}
 		defer os.Remove(name)
