@@ -1,0 +1,73 @@
+package seccomp
+
+import (
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:generate go run ./gen
+
+// arch is a system call ABI that klw knows numbers for; it indexes numbers.
+type arch uint8
+
+const (
+	archX86_64 arch = iota
+	archX86
+	archX32
+	archARM64
+	archARM
+	numArchs
+)
+
+// x32Bit marks x32 calls: the kernel reports them under x86_64's audit number.
+const x32Bit = 0x40000000
+
+// audit is the kernel's number for the ABI, seccomp_data.arch.
+func (a arch) audit() uint32 {
+	switch a {
+	case archX86_64, archX32:
+		return unix.AUDIT_ARCH_X86_64
+	case archX86:
+		return unix.AUDIT_ARCH_I386
+	case archARM64:
+		return unix.AUDIT_ARCH_AARCH64
+	default:
+		return unix.AUDIT_ARCH_ARM
+	}
+}
+
+// narrow tells whether arguments count in their low 32 bits only. Like libseccomp, x32 is among these.
+func (a arch) narrow() bool { return a == archX86 || a == archX32 || a == archARM }
+
+// native is the ABI that this program itself was built for.
+func native() arch {
+	if runtime.GOARCH == "arm64" {
+		return archARM64
+	}
+	return archX86_64
+}
+
+// number looks a call up by name.
+func (a arch) number(name string) (uint32, bool) {
+	i, ok := slices.BinarySearch(names[:], name)
+	if !ok || numbers[a][i] < 0 {
+		return 0, false
+	}
+	return uint32(numbers[a][i]), true
+}
+
+// callName gives the name of a call as the kernel reports it; ok is false for a number or an ABI that klw doesn't know.
+func callName(audit, nr uint32) (name string, a arch, ok bool) {
+	for a := range numArchs {
+		if a.audit() != audit || (a == archX32) != (a != archX86 && audit == unix.AUDIT_ARCH_X86_64 && nr&x32Bit != 0) {
+			continue
+		}
+		if i := slices.Index(numbers[a][:], int32(nr)); i >= 0 {
+			return names[i], a, true
+		}
+		return "", a, false
+	}
+	return "", 0, false
+}
