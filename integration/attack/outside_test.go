@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -126,9 +125,16 @@ func namespace(t *testing.T) string {
 	t.Helper()
 	const name, veth = "klw-attack", "klwattack0"
 	_ = exec.Command("ip", "link", "del", veth).Run()
-	_ = exec.Command("ip", "netns", "del", name).Run()
+	_ = netns.DeleteNamed(name)
+	if err := newNamed(name); err != nil {
+		t.Fatalf("network namespace: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := netns.DeleteNamed(name); err != nil {
+			t.Errorf("network namespace: %v", err)
+		}
+	})
 	for _, line := range []string{
-		"netns add " + name,
 		"link add " + veth + " type veth peer name eth0 netns " + name,
 		"addr add 100.126.0.1/30 dev " + veth,
 		"link set " + veth + " up",
@@ -137,18 +143,21 @@ func namespace(t *testing.T) string {
 		"-n " + name + " link set lo up",
 		"-n " + name + " route add default via 100.126.0.1",
 	} {
-		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", line, err, out)
-		}
+		run(t, "ip", strings.Fields(line)...)
 	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("ip", "netns", "del", name).CombinedOutput(); err != nil {
-			t.Errorf("ip netns del: %v: %s", err, out)
+	return "/run/netns/" + name
+}
+
+// newNamed makes the namespace on a thread of its own, which ends with it.
+func newNamed(name string) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		ns, err := netns.NewNamed(name)
+		if err == nil {
+			ns.Close()
 		}
-	})
-	path := "/run/netns/" + name
-	if _, err := os.Stat(path); err != nil {
-		path = "/var" + path
-	}
-	return path
+		done <- err
+	}()
+	return <-done
 }
