@@ -11,9 +11,10 @@ import (
 
 // Caller is the task that asks. The ids are those of the host (the server's namespaces).
 type Caller struct {
-	PID uint32
-	UID uint32
-	GID uint32
+	PID  uint32
+	UID  uint32
+	GID  uint32
+	Comm string // the command name, where the kernel told it; else ""
 }
 
 // File is an object of a file system, known by its identity and not by a name.

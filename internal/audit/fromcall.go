@@ -12,11 +12,11 @@ import (
 	"klw/hooks"
 )
 
-// FromCall describes a module's refusal of a call. It asks /proc for the caller's command name, so it has to run
-// while the caller waits.
+// FromCall describes a module's refusal of a call. Unless the call carries the caller's command name, /proc is asked for
+// it, which has to happen while the caller waits.
 func FromCall(c *hooks.Call, info hooks.Info, v hooks.Verdict) Event {
 	e := Event{
-		PID: c.Caller.PID, UID: c.Caller.UID, Comm: Comm(c.Caller.PID),
+		PID: c.Caller.PID, UID: c.Caller.UID, Comm: commOf(c.Caller),
 		Operation: c.Op.String(), Path: v.Path, Address: Address(c),
 		Module: info.Name, Decision: Refused, Rule: v.Rule, Errno: ErrnoName(v.Errno), Hint: v.Hint,
 		Count: 1,
@@ -57,6 +57,14 @@ func pathOf(c *hooks.Call) string {
 		}
 	}
 	return ""
+}
+
+// commOf prefers the name that the kernel gave with the call: the task may be gone by now.
+func commOf(c hooks.Caller) string {
+	if c.Comm != "" {
+		return c.Comm
+	}
+	return Comm(c.PID)
 }
 
 // Comm gives the command name of a task, "" if it is gone or not known.
