@@ -21,6 +21,9 @@ func FromCall(c *hooks.Call, info hooks.Info, v hooks.Verdict) Event {
 		Module: info.Name, Decision: Refused, Rule: v.Rule, Errno: ErrnoName(v.Errno), Hint: v.Hint,
 		Count: 1,
 	}
+	if e.Comm == "" {
+		e.Comm = Comm(c.Caller.PID)
+	}
 	if e.Rule == "" {
 		e.Rule = hooks.NoRule
 	}

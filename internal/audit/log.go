@@ -77,6 +77,16 @@ func (l *Log) Record(e Event) {
 	l.signal()
 }
 
+// Lose counts n events that were lost before they came here (a kernel ring that was full).
+func (l *Log) Lose(n uint64) {
+	l.queueMu.Lock()
+	l.recorded += n
+	l.lost += n
+	l.untold += n
+	l.queueMu.Unlock()
+	l.signal()
+}
+
 func (l *Log) complete(e *Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()

@@ -284,3 +284,16 @@ func TestReadSinceAndIDs(t *testing.T) {
 		t.Fatalf("%v %v", ids, err)
 	}
 }
+
+func TestLossesElsewhereAreTold(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, Options{})
+	l.Lose(5)
+	l.Close()
+	if events := all(t, dir); len(events) != 1 || events[0].Decision != Lost || events[0].Count != 5 {
+		t.Fatalf("%+v", events)
+	}
+	if c := l.Counters(); c.Lost != 5 || c.Recorded != 5 {
+		t.Fatalf("%+v", c)
+	}
+}

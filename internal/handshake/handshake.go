@@ -71,8 +71,9 @@ type Process struct {
 // Traces is what the guard writes to layout.Dir.Guard before it makes anything that outlives a kill -9 of itself.
 type Traces struct {
 	Guard     Process   `json:"guard"`
-	Table     string    `json:"table,omitempty"` // nftables table, family ip
-	Veth      string    `json:"veth,omitempty"`  // the host's end
+	Cgroup    string    `json:"cgroup,omitempty"` // v2 cgroup of the guard and its helpers, where klw-runc made one
+	Table     string    `json:"table,omitempty"`  // nftables table, family ip
+	Veth      string    `json:"veth,omitempty"`   // the host's end
 	Replicafs []Replica `json:"replicafs,omitempty"`
 }
 
