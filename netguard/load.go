@@ -1,0 +1,95 @@
+package netguard
+
+import (
+	"bytes"
+	_ "embed" // for the compiled programs
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
+)
+
+//go:generate ./bpf/compile bpf/sockets.o
+
+//go:embed bpf/sockets.o
+var object []byte
+
+// Capabilities tells which of the hooks that not every kernel has are there.
+type Capabilities struct {
+	// AbstractConnect: connecting and sending to abstract UNIX names is decided (since 6.7). Without it any abstract
+	// name can be connected to, and a policy with rules about such names is refused.
+	AbstractConnect bool
+}
+
+// kernel is what is loaded: the programs and the maps that they share with us.
+type kernel struct {
+	spec     *ebpf.CollectionSpec
+	programs map[string]*ebpf.Program
+	state    uint32 // what Active holds
+
+	maps
+}
+
+type maps struct {
+	Inet     *ebpf.Map `ebpf:"inet_sets"`
+	Unix     *ebpf.Map `ebpf:"unix_sets"`
+	Active   *ebpf.Map `ebpf:"active"`
+	Flows    *ebpf.Map `ebpf:"flows"`
+	Events   *ebpf.Map `ebpf:"events"`
+	Counters *ebpf.Map `ebpf:"counters"`
+	Buckets  *ebpf.Map `ebpf:"buckets"`
+}
+
+// loadKernel gives the programs to the kernel without attaching them.
+func loadKernel(caps Capabilities) (*kernel, error) {
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	if err != nil {
+		return nil, fmt.Errorf("read the compiled programs: %w", err)
+	}
+	if !caps.AbstractConnect {
+		delete(spec.Programs, "connect_unix")
+		delete(spec.Programs, "sendmsg_unix")
+	}
+	all, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, fmt.Errorf("load the programs: %w", err)
+	}
+	k := &kernel{spec: spec, programs: all.Programs}
+	all.Programs = nil
+	if err := all.Assign(&k.maps); err != nil {
+		all.Close()
+		k.close()
+		return nil, fmt.Errorf("find the maps: %w", err)
+	}
+	return k, nil
+}
+
+func (k *kernel) close() {
+	for _, p := range k.programs {
+		p.Close()
+	}
+	for _, m := range []*ebpf.Map{k.Inet, k.Unix, k.Active, k.Flows, k.Events, k.Counters, k.Buckets} {
+		m.Close()
+	}
+}
+
+// probe asks the kernel which hooks it has.
+func probe() (Capabilities, error) {
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         "probe",
+		Type:         ebpf.CGroupSockAddr,
+		AttachType:   ebpf.AttachCgroupUnixConnect,
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()},
+		License:      "Dual BSD/GPL",
+	})
+	switch {
+	case err == nil:
+		p.Close()
+		return Capabilities{AbstractConnect: true}, nil
+	case errors.Is(err, unix.EINVAL):
+		return Capabilities{}, nil
+	}
+	return Capabilities{}, fmt.Errorf("load a BPF program: %w (netguard needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)", err)
+}

@@ -1,0 +1,210 @@
+package netguard
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/cilium/ebpf/ringbuf"
+
+	"klw/hooks"
+	"klw/internal/policy"
+)
+
+// Options say what to guard.
+type Options struct {
+	Policy  *policy.Policy
+	Cgroup  string         // the container's v2 cgroup, absolute; it exists already
+	Observe hooks.Observer // is told each refusal, one after the other; may be nil
+	Users   Users          // for @user lists by name; nil if there are none
+	Lost    func(n uint64) // is told how many more refusals were lost; may be nil
+}
+
+// Module is the module "sockets": hooks.Module and hooks.Kernel.
+type Module struct {
+	opts Options
+	caps Capabilities
+
+	mu     sync.Mutex
+	rules  *Rules
+	cgroup *os.File // nil: not loaded
+	kernel *kernel
+	reader *reader
+	told   uint64 // lost refusals that Options.Lost knows of; the reader's
+}
+
+// errNotLoaded is what asking an unloaded module gives.
+var errNotLoaded = errors.New("the socket rules are not loaded")
+
+// New checks that the policy's socket rules can be enforced on this kernel. Nothing is loaded yet.
+func New(opts Options) (*Module, error) {
+	if opts.Observe == nil {
+		opts.Observe = func(*hooks.Call, hooks.Info, hooks.Verdict) {}
+	}
+	if opts.Lost == nil {
+		opts.Lost = func(uint64) {}
+	}
+	caps, err := probe()
+	if err != nil {
+		return nil, err
+	}
+	m := &Module{opts: opts, caps: caps}
+	if m.rules, err = m.check(opts.Policy); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// check binds a policy's rules and refuses what this kernel can't enforce.
+func (m *Module) check(p *policy.Policy) (*Rules, error) {
+	r, err := NewRules(p, m.opts.Users)
+	if err != nil {
+		return nil, err
+	}
+	if rule, ok := r.firstUnix(); ok && !m.caps.AbstractConnect {
+		return nil, fmt.Errorf("%s: %q: this kernel can't decide on abstract names (it takes Linux 6.7 or later)", rule.Pos, rule)
+	}
+	return r, nil
+}
+
+// Info describes the module.
+func (m *Module) Info() hooks.Info {
+	return hooks.Info{
+		Name:        "sockets",
+		Description: "socket rules, asked by the kernel at every socket, bind, connect, send and first packet",
+		Monitors:    hooks.Ops(hooks.OpSocket, hooks.OpBind, hooks.OpListen, hooks.OpConnect, hooks.OpSend),
+	}
+}
+
+// Capabilities tells what this kernel can decide.
+func (m *Module) Capabilities() Capabilities { return m.caps }
+
+// Load puts the rules into force: all of them or, with an error, none.
+func (m *Module) Load() (err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cgroup != nil {
+		return errors.New("the socket rules are loaded already")
+	}
+	cgroup, err := os.Open(m.opts.Cgroup)
+	if err != nil {
+		return fmt.Errorf("open the container's cgroup: %w", err)
+	}
+	k, err := loadKernel(m.caps)
+	if err != nil {
+		cgroup.Close()
+		return err
+	}
+	ring, err := k.start(m.rules, cgroup)
+	if err != nil {
+		cgroup.Close()
+		k.close()
+		return err
+	}
+	m.cgroup, m.kernel, m.told = cgroup, k, 0
+	m.reader = startReader(ring, m.observe, func() { m.tellLost(k) })
+	return nil
+}
+
+// start installs the rules, tests the programs and attaches them.
+func (k *kernel) start(r *Rules, cgroup *os.File) (ring *ringbuf.Reader, err error) {
+	if err := k.install(r); err != nil {
+		return nil, err
+	}
+	if err := k.selftest(r); err != nil {
+		return nil, err
+	}
+	if ring, err = k.drained(); err != nil {
+		return nil, err
+	}
+	if err = k.attach(cgroup); err == nil {
+		if err = k.attached(cgroup); err == nil {
+			return ring, nil
+		}
+		err = errors.Join(err, k.detach(cgroup, hooksInOrder))
+	}
+	ring.Close()
+	return nil, err
+}
+
+// drained opens the ring and forgets what the self-test left.
+func (k *kernel) drained() (*ringbuf.Reader, error) {
+	ring, err := ringbuf.NewReader(k.Events)
+	if err != nil {
+		return nil, fmt.Errorf("open the ring of events: %w", err)
+	}
+	for ring.AvailableBytes() > 0 {
+		if _, err := ring.Read(); err != nil {
+			ring.Close()
+			return nil, fmt.Errorf("empty the ring of events: %w", err)
+		}
+	}
+	if err := k.resetCounters(); err != nil {
+		ring.Close()
+		return nil, err
+	}
+	return ring, nil
+}
+
+// Unload takes the rules out of force. After an error the module counts as loaded still and can be unloaded again.
+func (m *Module) Unload() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cgroup == nil {
+		return nil
+	}
+	if err := m.kernel.detach(m.cgroup, hooksInOrder); err != nil {
+		return err
+	}
+	err := m.reader.stop()
+	m.kernel.close()
+	err = errors.Join(err, m.cgroup.Close())
+	m.cgroup, m.kernel, m.reader = nil, nil, nil
+	return err
+}
+
+// Replace puts another policy's socket rules into force, or with an error leaves those that are.
+func (m *Module) Replace(p *policy.Policy) error {
+	r, err := m.check(p)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel != nil {
+		if err := m.kernel.install(r); err != nil {
+			return err
+		}
+	}
+	m.rules = r
+	return nil
+}
+
+// Decide answers a question by the rules in force, for explaining.
+func (m *Module) Decide(q Question) Answer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rules.Decide(q)
+}
+
+// Stats counts what has been refused and lost.
+func (m *Module) Stats() (Stats, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kernel == nil {
+		return Stats{}, errNotLoaded
+	}
+	return m.kernel.stats()
+}
+
+func (m *Module) observe(c *hooks.Call, v hooks.Verdict) { m.opts.Observe(c, m.Info(), v) }
+
+// tellLost runs on the reader, which ends before the maps close.
+func (m *Module) tellLost(k *kernel) {
+	s, err := k.stats()
+	if err == nil && s.Lost > m.told {
+		m.opts.Lost(s.Lost - m.told)
+		m.told = s.Lost
+	}
+}
