@@ -28,6 +28,13 @@ type File interface {
 	Type() uint32
 }
 
+// Former is a File that remembers its names, so that an object without one is decided by what it was.
+type Former interface {
+	// FormerPaths gives the names that the object had when it lost its last one and, for an unnamed file (O_TMPFILE),
+	// the names of the directory that it was made in. The slice belongs to the caller.
+	FormerPaths() []string
+}
+
 // Socket is what a socket operation acts on.
 type Socket struct {
 	Family   uint16 // AF_*

@@ -1,0 +1,101 @@
+package fsguard
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"klw/hooks"
+	"klw/internal/policy"
+)
+
+// Answer says what a policy would decide, and why.
+type Answer struct {
+	User    string `json:"user"`
+	Path    string `json:"path"`
+	Needed  string `json:"needed"` // permission words
+	Allowed bool   `json:"allowed"`
+	Has     string `json:"has"`            // what the path has, permission words
+	Rule    string `json:"rule"`           // file:line, or "no rule"
+	Line    string `json:"line,omitempty"` // the rule's text
+	Hint    string `json:"hint,omitempty"` // the smallest change that would allow it
+}
+
+// String gives the answer in words, one or two lines.
+func (a Answer) String() string {
+	verb := "refused"
+	if a.Allowed {
+		verb = "allowed"
+	}
+	s := fmt.Sprintf("%s: %s of %s for %s (%s", verb, a.Needed, a.Path, a.User, a.Rule)
+	if a.Line != "" {
+		s += ": " + a.Line
+	}
+	s += ")"
+	if a.Hint != "" {
+		s += "\nwould be allowed by: " + a.Hint
+	}
+	return s
+}
+
+// Explain says what p decides about a path, without a container: users are those that p names, symbolic links are not
+// followed, and other names of the file are not known.
+func Explain(p *policy.Policy, user, file string, need policy.Perm) (Answer, error) {
+	t := &node{}
+	uid, err := strconv.ParseUint(user, 10, 32)
+	for _, l := range p.PerUser {
+		if l.User.HasID && err == nil && l.User.ID == uint32(uid) || !l.User.HasID && l.User.Name == user {
+			plant(t, l.Files)
+		}
+	}
+	plant(t, p.General.Files)
+	return answer(t, user, file, need)
+}
+
+func plant(t *node, rules []policy.FileRule) {
+	for _, r := range rules {
+		t.add(r.Path, r)
+	}
+}
+
+// Explain says what the module decides about a path of its container. user is a name or a number.
+func (m *Module) Explain(user, file string, need policy.Perm) (Answer, error) {
+	uid, err := strconv.ParseUint(user, 10, 32)
+	if err != nil {
+		id, err := m.users.UID(user)
+		if err != nil {
+			return Answer{}, err
+		}
+		uid = uint64(id)
+	}
+	return answer(m.of(uint32(uid)), user, file, need)
+}
+
+func answer(t *node, user, file string, need policy.Perm) (Answer, error) {
+	if !strings.HasPrefix(file, "/") {
+		return Answer{}, fmt.Errorf("%q is not an absolute path", file)
+	}
+	if need == policy.None {
+		return Answer{}, fmt.Errorf("no permission to ask about: read, write or execute")
+	}
+	file = path.Clean(file)
+	n := t.find(file, "")
+	a := Answer{
+		User: user, Path: file, Needed: need.String(), Has: n.allows().String(),
+		Allowed: missing(need, n.allows()) == 0, Rule: ruleOf(n),
+	}
+	if n != nil {
+		a.Line = n.rules[0].String()
+	}
+	if !a.Allowed {
+		v := refuse(n, file, need)
+		a.Hint = v.Hint
+	}
+	return a, nil
+}
+
+var _ interface {
+	hooks.Module
+	hooks.Pre
+} = (*Module)(nil)

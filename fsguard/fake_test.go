@@ -1,0 +1,81 @@
+package fsguard
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"klw/hooks"
+	"klw/internal/inode"
+	"klw/internal/policy"
+)
+
+// fake is an object that says of itself what a test wants.
+type fake struct {
+	ino    uint64
+	names  []string
+	former []string
+	typ    uint32
+}
+
+func (f *fake) Key() inode.Key        { return inode.Key{Ino: f.ino} }
+func (f *fake) Paths() []string       { return f.names }
+func (f *fake) FormerPaths() []string { return f.former }
+func (f *fake) Type() uint32          { return f.typ }
+
+func file(names ...string) *fake { return &fake{names: names, typ: unix.S_IFREG} }
+func dir(names ...string) *fake  { return &fake{names: names, typ: unix.S_IFDIR} }
+func link(names ...string) *fake { return &fake{names: names, typ: unix.S_IFLNK} }
+
+// root is a container's root with symbolic links; everything that isn't missing exists.
+type root struct {
+	links   map[string]string // absolute targets
+	missing map[string]bool
+	fails   map[string]error
+}
+
+func (r root) Pin(p string) (hooks.File, string, error) {
+	led := "/"
+	for part := range strings.SplitSeq(strings.Trim(p, "/"), "/") {
+		led = path.Join(led, part)
+		for range 40 {
+			to, ok := r.links[led]
+			if !ok {
+				break
+			}
+			led = to
+		}
+		if r.missing[led] {
+			return nil, "", &fs.PathError{Op: "pin", Path: p, Err: syscall.ENOENT}
+		}
+		if err := r.fails[led]; err != nil {
+			return nil, "", err
+		}
+	}
+	return file(led), led, nil
+}
+
+var people = passwd{"root": 0, "bob": 1000, "www-data": 33}
+
+func parse(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	p, err := policy.Parse("p", []byte("application test\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// guard makes a module for a container without links.
+func guard(t testing.TB, text string) *Module {
+	t.Helper()
+	m, warnings, err := New(parse(t, text), root{}, people)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
+	return m
+}

@@ -1,0 +1,44 @@
+package fsguard
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// UserLookup finds a user's id by name, in the container.
+type UserLookup interface {
+	UID(name string) (uint32, error)
+}
+
+// Passwd reads a user list in the format of /etc/passwd. The first line of a name counts, as in the C library. Lines
+// without a proper id are left out: github.com/moby/sys/user takes them for user 0.
+func Passwd(r io.Reader) (UserLookup, error) {
+	p := passwd{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		f := strings.Split(lines.Text(), ":")
+		if len(f) < 4 {
+			continue
+		}
+		id, err := strconv.ParseUint(f[2], 10, 32)
+		if _, known := p[f[0]]; err == nil && !known {
+			p[f[0]] = uint32(id)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the user list: %w", err)
+	}
+	return p, nil
+}
+
+type passwd map[string]uint32
+
+func (p passwd) UID(name string) (uint32, error) {
+	if id, ok := p[name]; ok {
+		return id, nil
+	}
+	return 0, fmt.Errorf("no user %q in the container's /etc/passwd", name)
+}
