@@ -54,6 +54,7 @@ attack: ## try the attacks under klw-runc and under runc, side by side
 bench: ## measure, as ratios to peers and to native in one run; writes bench.json
 	@tools/packages bench
 	@$(MAKE) --no-print-directory build apache-bundle
+	@tools/peers
 	@$(SUDO) $(TINI) -s -- $(GO) run ./integration/bench -json bench.json
 
 .PHONY: soak
