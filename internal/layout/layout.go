@@ -37,6 +37,9 @@ func (r Root) Policies() string {
 	return filepath.Join(string(r), "policies")
 }
 
+// PolicyFile is the administrator's policy of that name.
+func (r Root) PolicyFile(name string) string { return filepath.Join(r.Policies(), name+".policy") }
+
 // Dir is the state folder of one container.
 type Dir string
 

@@ -1,0 +1,18 @@
+// Package cgroup makes, joins, empties and removes the cgroups of one container.
+//
+// # Concepts
+//
+// A container has one cgroup in every hierarchy of the host that is mounted: one for each v1 controller, and one in v2.
+// On a host with v2 alone they are one and the same. The v2 cgroup is made on a hybrid host too, where it carries no
+// limits: klw's BPF programs are attached to it, and it is what kills all of a container's processes at once.
+//
+// The guard of a container lives in a cgroup of its own beside it ([Guard]): freezing a container, or running it out of
+// memory, must not hit what guards it.
+//
+// # Guarantees
+//
+//  1. New makes nothing. Create makes the cgroups and sets every limit, before any process is in them.
+//  2. Create refuses a cgroup that has processes, and one that is a hierarchy's root.
+//  3. After Join the process is in every cgroup of the group, the v2 one included, or Join failed.
+//  4. After Kill no process is in the group, or Kill failed. Remove is idempotent.
+package cgroup

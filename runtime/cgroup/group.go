@@ -1,0 +1,114 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/cgroups"
+	_ "github.com/opencontainers/cgroups/devices" // lets the managers set device rules
+	"github.com/opencontainers/cgroups/fs"
+	"github.com/opencontainers/cgroups/fs2"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Paths are a group's folders: by v1 controller, and "" for the v2 cgroup. It is what a container's state keeps.
+type Paths map[string]string
+
+// V2 is the v2 cgroup; "" on a host without v2.
+func (p Paths) V2() string { return p[""] }
+
+// Group is the cgroups of a container that is being created.
+type Group struct {
+	Paths   Paths
+	manager cgroups.Manager
+	limits  *cgroups.Resources
+}
+
+// New plans the cgroups for container id as its spec asks for them.
+func New(id string, spec *specs.Spec) (*Group, error) {
+	limits, err := resources(spec)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Clean(spec.Linux.CgroupsPath)
+	if spec.Linux.CgroupsPath == "" {
+		path = filepath.Join("/klw", id)
+	}
+	if path == "/" || path == "." || strings.Contains(path, ":") {
+		return nil, fmt.Errorf("linux.cgroupsPath: %q is not a cgroup below the root of its hierarchy", spec.Linux.CgroupsPath)
+	}
+	config := &cgroups.Cgroup{Path: path, Resources: limits}
+	g := &Group{limits: limits}
+	if cgroups.IsCgroup2UnifiedMode() {
+		g.manager, err = fs2.NewManager(config, "")
+	} else {
+		g.manager, err = fs.NewManager(config, nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plan cgroups: %w", err)
+	}
+	g.Paths = Paths(g.manager.GetPaths())
+	return g, nil
+}
+
+// Create makes the cgroups, empty and with their limits.
+func (g *Group) Create() error {
+	if pids, err := g.Paths.pids(); err != nil || len(pids) > 0 {
+		if err == nil {
+			err = fmt.Errorf("it holds %d processes, of another container perhaps", len(pids))
+		}
+		return fmt.Errorf("cgroup %s: %w", g.Paths.any(), err)
+	}
+	if err := g.manager.Apply(-1); err != nil {
+		return fmt.Errorf("make cgroups: %w", err)
+	}
+	// The v1 manager makes the v2 cgroup of a hybrid host too, but keeps quiet if it can't.
+	if v2 := g.Paths.V2(); v2 != "" {
+		if err := os.MkdirAll(v2, 0o755); err != nil {
+			return fmt.Errorf("make cgroup: %w", err)
+		}
+	}
+	if err := g.manager.Set(g.limits); err != nil {
+		return fmt.Errorf("set the limits of linux.resources: %w", err)
+	}
+	return nil
+}
+
+// Join moves a process into the group.
+func (p Paths) Join(pid int) error {
+	for _, dir := range p {
+		if dir == "" {
+			continue
+		}
+		if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
+			if errors.Is(err, os.ErrNotExist) && dir != p.V2() {
+				continue // a named hierarchy (systemd's) that the manager could not use
+			}
+			return fmt.Errorf("join cgroup %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// Remove removes the cgroups, those below them included.
+func (p Paths) Remove() error {
+	for _, dir := range p {
+		if dir == "" {
+			continue
+		}
+		if err := cgroups.RemovePath(dir); err != nil {
+			return fmt.Errorf("remove cgroup %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func (p Paths) any() string {
+	if v2 := p.V2(); v2 != "" {
+		return v2
+	}
+	return p["devices"]
+}

@@ -1,0 +1,132 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"klw/bundle"
+	"klw/internal/handshake"
+)
+
+// kernelMounts are the file systems that stay the kernel's under a policy: nothing of the host's files is in them.
+var kernelMounts = []string{"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"}
+
+// Of proc: what changes or tells about the whole host.
+var (
+	procReadonly = []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "asound"}
+	procMasked   = []string{"kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi", "acpi",
+		"kallsyms", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "interrupts"}
+	sysMasked = []string{"firmware", "devices/virtual/powercap", "kernel/security", "kernel/debug", "kernel/tracing", "fs/bpf"}
+)
+
+// confine tightens the spec of a bundle with a policy, and lists the mounts that become views, the root first. What a
+// guard can't see is closed, or refused where closing it would silently break what the bundle asks for.
+func confine(b *bundle.Bundle) ([]handshake.Mount, error) {
+	if err := refuse(b.Spec); err != nil {
+		return nil, err
+	}
+	b.Spec.Process.NoNewPrivileges = true
+	views := []handshake.Mount{{Source: b.Rootfs, Destination: "/", ReadOnly: b.Spec.Root.Readonly}}
+	seen := map[string]bool{"/": true}
+	for i := range b.Spec.Mounts {
+		m := &b.Spec.Mounts[i]
+		m.Destination = path.Clean(m.Destination)
+		at := fmt.Sprintf("mounts[%d] (%s)", i, m.Destination)
+		switch {
+		case bundle.IsBind(m):
+			if seen[m.Destination] {
+				return nil, fmt.Errorf("%s: under a policy a destination can be bound once", at)
+			}
+			seen[m.Destination] = true
+			if len(m.UIDMappings) > 0 || hasOption(m, "idmap", "ridmap") {
+				return nil, fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
+			}
+			views = append(views, handshake.Mount{Source: b.Source(m), Destination: m.Destination, ReadOnly: readOnly(m)})
+		case !slices.Contains(kernelMounts, m.Type):
+			return nil, fmt.Errorf("%s: a mount of type %q would bypass the policy: mount it on the host and bind it", at, m.Type)
+		}
+		tighten(b.Spec.Linux, m)
+	}
+	return views, nil
+}
+
+// refuse names what a policy can't hold together with.
+func refuse(spec *specs.Spec) error {
+	if bundle.Namespace(spec, specs.UserNamespace) != nil {
+		return errors.New("linux.namespaces: a user namespace together with a policy is not supported yet")
+	}
+	for _, kind := range []specs.LinuxNamespaceType{specs.MountNamespace, specs.PIDNamespace} {
+		n := bundle.Namespace(spec, kind)
+		if n == nil || n.Path != "" {
+			return fmt.Errorf("linux.namespaces: under a policy the container needs a new %s namespace of its own", kind)
+		}
+	}
+	if bundle.Namespace(spec, specs.IPCNamespace) == nil {
+		return errors.New("linux.namespaces: under a policy the container can't share the host's ipc namespace")
+	}
+	if s := spec.Linux.Seccomp; s != nil && s.ListenerPath != "" {
+		return errors.New("linux.seccomp.listenerPath: not together with a policy, whose own filter has the one listener that a process may have")
+	}
+	return nil
+}
+
+// tighten closes what a mount leaves open. It goes by each mount of a kind, wherever it is.
+func tighten(l *specs.Linux, m *specs.Mount) {
+	m.Options = withOption(m.Options, "nosuid", "suid")
+	switch m.Type {
+	case "proc":
+		l.ReadonlyPaths = under(l.ReadonlyPaths, m.Destination, procReadonly)
+		l.MaskedPaths = under(l.MaskedPaths, m.Destination, procMasked)
+	case "sysfs":
+		m.Options = withOption(m.Options, "ro", "rw")
+		l.MaskedPaths = under(l.MaskedPaths, m.Destination, sysMasked)
+	case "cgroup", "cgroup2":
+		m.Options = withOption(m.Options, "ro", "rw")
+	}
+}
+
+func under(list []string, folder string, names []string) []string {
+	for _, n := range names {
+		if p := path.Join(folder, n); !slices.Contains(list, p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// withOption gives the options with one of them, and without its opposite.
+func withOption(options []string, option, opposite string) []string {
+	var out []string
+	for _, o := range options {
+		if o != opposite && o != "r"+opposite && o != option {
+			out = append(out, o)
+		}
+	}
+	return append(out, option)
+}
+
+func hasOption(m *specs.Mount, names ...string) bool {
+	return slices.ContainsFunc(m.Options, func(o string) bool {
+		name, _, _ := strings.Cut(o, "=")
+		return slices.Contains(names, name)
+	})
+}
+
+// readOnly says whether a bind mount is: of ro and rw the last one counts.
+func readOnly(m *specs.Mount) bool {
+	ro := false
+	for _, o := range m.Options {
+		switch o {
+		case "ro", "rro":
+			ro = true
+		case "rw", "rrw":
+			ro = false
+		}
+	}
+	return ro
+}

@@ -1,0 +1,72 @@
+package runtime
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"klw/bundle"
+	"klw/internal/seccomp"
+	"klw/runtime/launch"
+)
+
+// checkUser refuses a user whom the policy doesn't let run the application.
+func checkUser(p *bundle.Policy, rootfs string, uid uint32) error {
+	name, err := userName(rootfs, uid)
+	if err != nil {
+		return err
+	}
+	if p.Permits(uid, name) {
+		return nil
+	}
+	var allowed []string
+	for _, u := range p.Users {
+		allowed = append(allowed, u.String())
+	}
+	who := strconv.FormatUint(uint64(uid), 10)
+	if name != "" {
+		who += " (" + name + ")"
+	}
+	return fmt.Errorf("user %s may not run this application: %s allows %s", who, p.Users[0].Pos.Rule(), strings.Join(allowed, " "))
+}
+
+// userName looks a user up in the container's own /etc/passwd; "" if it isn't there.
+func userName(rootfs string, uid uint32) (string, error) {
+	root, err := os.OpenRoot(rootfs)
+	if err != nil {
+		return "", fmt.Errorf("root file system: %w", err)
+	}
+	defer root.Close()
+	f, err := root.Open("etc/passwd")
+	if err != nil {
+		return "", nil // no such file, or one that leads out of the root: nobody has a name
+	}
+	defer f.Close()
+	want := strconv.FormatUint(uint64(uid), 10)
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if fields := strings.Split(lines.Text(), ":"); len(fields) >= 3 && fields[2] == want {
+			return fields[0], nil
+		}
+	}
+	return "", nil
+}
+
+// filters compiles the bundle's seccomp filter and, under a policy, adds klw's own.
+func filters(c *launch.Config, b *bundle.Bundle) error {
+	if s := b.Spec.Linux.Seccomp; s != nil {
+		program, err := seccomp.Compile(s)
+		if err != nil {
+			return fmt.Errorf("config.json: linux.seccomp: %w", err)
+		}
+		if len(program.Filter) > 0 {
+			c.Filters = append(c.Filters, program)
+		}
+	}
+	if b.Policy != nil {
+		program := seccomp.Contain(seccomp.Options{Seal: b.Policy.Seal})
+		c.Contain = &program
+	}
+	return nil
+}
