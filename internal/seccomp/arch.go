@@ -58,16 +58,25 @@ func (a arch) number(name string) (uint32, bool) {
 	return uint32(numbers[a][i]), true
 }
 
-// callName gives the name of a call as the kernel reports it; ok is false for a number or an ABI that klw doesn't know.
+// callName gives the ABI of a call as the kernel reports it, and its name. The name is "" for a number that klw doesn't
+// know; ok is false for an architecture that it doesn't know.
 func callName(audit, nr uint32) (name string, a arch, ok bool) {
-	for a := range numArchs {
-		if a.audit() != audit || (a == archX32) != (a != archX86 && audit == unix.AUDIT_ARCH_X86_64 && nr&x32Bit != 0) {
-			continue
+	switch audit {
+	case unix.AUDIT_ARCH_X86_64:
+		if nr&x32Bit != 0 {
+			a = archX32
 		}
-		if i := slices.Index(numbers[a][:], int32(nr)); i >= 0 {
-			return names[i], a, true
-		}
+	case unix.AUDIT_ARCH_I386:
+		a = archX86
+	case unix.AUDIT_ARCH_AARCH64:
+		a = archARM64
+	case unix.AUDIT_ARCH_ARM:
+		a = archARM
+	default:
 		return "", a, false
 	}
-	return "", 0, false
+	if i := slices.Index(numbers[a][:], int32(nr)); i >= 0 {
+		name = names[i]
+	}
+	return name, a, true
 }

@@ -1,0 +1,74 @@
+package seccomp
+
+import "slices"
+
+// Refused is one call that Contain's filter refused.
+type Refused struct {
+	Refusal
+	Task
+	Text string // the call with its arguments: setuid(0), mount(...)
+	Args [6]uint64
+}
+
+// describe finds the refusal that a notification is about.
+func describe(n notification, list []Refusal) Refused {
+	r := Refused{Refusal: Foreign, Args: n.args}
+	name, a, ok := callName(n.arch, n.nr)
+	if !ok || a != native() {
+		r.Text = foreignText(n)
+		return r
+	}
+	r.Refusal = refusal(list, name, n.args)
+	r.Text = text(name, n.args)
+	return r
+}
+
+// refusal finds the entry of the list that a call falls under.
+func refusal(list []Refusal, name string, args [6]uint64) Refusal {
+	for _, r := range list {
+		if r.Call == name && r.matches(args) {
+			return r
+		}
+	}
+	return all(name, "refused by a filter that this version doesn't know")
+}
+
+// matches tells whether a call with these arguments is refused.
+func (r Refusal) matches(args [6]uint64) bool {
+	return len(r.any) == 0 || slices.ContainsFunc(r.any, func(conds []cond) bool {
+		return !slices.ContainsFunc(conds, func(c cond) bool { return !c.holds(args) })
+	})
+}
+
+// holds tells whether arguments meet the condition; refusals use these four operators.
+func (c cond) holds(args [6]uint64) bool {
+	v := args[c.arg]
+	if c.low {
+		v &= 0xffffffff
+	}
+	switch c.op {
+	case opNe:
+		return v != c.value
+	case opMasked:
+		return v&c.mask == c.value&c.mask
+	case opAny:
+		return v&c.mask != 0
+	default:
+		return v == c.value
+	}
+}
+
+// changesNothing tells whether a task that is root in every respect asks to be root: programs do so at their start, and
+// success without a system call is all that the kernel would give them.
+func (r Refused) changesNothing() bool {
+	if r.Kind != OfSetuid || !r.root {
+		return false
+	}
+	n := map[string]int{"setuid": 1, "setfsuid": 1, "setreuid": 2, "setresuid": 3}[r.Call]
+	for _, a := range r.Args[:n] {
+		if id := uint32(a); id != 0 && id != NoID { // -1 leaves an id as it is
+			return false
+		}
+	}
+	return true
+}
