@@ -1,37 +1,166 @@
 package launch
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
 
 // Init is a klw-init that was started. Its methods are called in the order Go, Mounted, Continue, Ready for a new
 // container, and Go, Ready for Config.Exec. An error of one is final: the process is then gone or about to go, and
 // Kill clears it away.
 type Init struct {
-	pid int
+	config  *Config
+	pid     int
+	process *os.Process
+	wire    Wire
+	warn    func(string)
 }
 
-// Start makes klw-init in the namespaces of the spec. It returns once the process exists, before it does anything.
-func Start(Options) (*Init, error) { return nil, errors.New("klw-init can't be started yet") }
-
-// PID is the process as the caller's pid namespace sees it. For Config.Exec it is final only after Ready.
+// PID is the process as the caller's pid namespace sees it. For Config.Exec it is final only after Ready: before, it
+// is klw-init, which the process inherits its cgroups from.
 func (i *Init) PID() int { return i.pid }
 
 // Go says: the cgroup is joined, the guard attached, begin.
-func (i *Init) Go() error { return nil }
+func (i *Init) Go() error {
+	if err := i.adjustOOM(); err != nil {
+		return err
+	}
+	return i.tell(StepBegin)
+}
 
 // Mounted waits until the mounts are made: time for the prestart and createRuntime hooks.
-func (i *Init) Mounted() error { return nil }
+func (i *Init) Mounted() error { return i.await(StepMounted) }
 
 // Continue lets it run the createContainer hooks, pivot and go on.
-func (i *Init) Continue() error { return nil }
+func (i *Init) Continue() error { return i.tell(StepContinue) }
 
 // Ready waits until it stands at the exec fifo (Config.Fifo) or has executed the process.
-func (i *Init) Ready() error { return nil }
+func (i *Init) Ready() error {
+	if i.config.Fifo && !i.config.Exec {
+		return i.await(StepReady)
+	}
+	if err := i.await(StepExecute); err != nil {
+		return err
+	}
+	m, err := i.receive()
+	switch {
+	case errors.Is(err, ErrClosed):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("klw-init answered %q after executing the process", m.Step)
+}
+
+// tell sends a step. If klw-init went away its own error, if it left one, is the better one.
+func (i *Init) tell(s Step) error {
+	sent := i.wire.Send(Message{Step: s})
+	if sent == nil {
+		return nil
+	}
+	if _, err := i.receive(); err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("telling klw-init to %s: %w", s, sent)
+}
+
+func (i *Init) await(want Step) error {
+	for {
+		m, err := i.receive()
+		if errors.Is(err, ErrClosed) {
+			return i.died(want)
+		}
+		if err != nil {
+			return err
+		}
+		switch m.Step {
+		case want:
+			if m.PID != 0 {
+				i.executed(m.PID)
+			}
+			return nil
+		case StepLimit:
+			if err := i.limit(); err != nil {
+				return err
+			}
+			if err := i.tell(StepLimited); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("klw-init is at %q, expected %q", m.Step, want)
+		}
+	}
+}
+
+// receive gives the next step; warnings go to the caller, errors are returned.
+func (i *Init) receive() (Message, error) {
+	for {
+		m, err := i.wire.Receive()
+		switch {
+		case err != nil:
+			return m, err
+		case m.Error != nil:
+			return m, m.Error
+		case m.Warn != "":
+			if i.warn != nil {
+				i.warn(m.Warn)
+			}
+		default:
+			return m, nil
+		}
+	}
+}
+
+// died says how klw-init ended without having said why.
+func (i *Init) died(want Step) error {
+	state, err := i.process.Wait()
+	if err != nil {
+		return fmt.Errorf("klw-init ended before it was at %q: %w", want, err)
+	}
+	return fmt.Errorf("klw-init ended (%s) before it was at %q", state, want)
+}
 
 // Wait reaps the process and gives its exit status as a shell does: 128+n for signal n.
-func (i *Init) Wait() (int, error) { return 0, nil }
+func (i *Init) Wait() (int, error) {
+	state, err := i.process.Wait()
+	if err != nil {
+		return 0, fmt.Errorf("waiting for process %d: %w", i.pid, err)
+	}
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return state.ExitCode(), nil
+}
 
 // Kill kills and reaps the process, for a start that failed.
-func (i *Init) Kill() error { return nil }
+func (i *Init) Kill() error {
+	i.Close()
+	if err := i.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("killing process %d: %w", i.pid, err)
+	}
+	if _, err := i.process.Wait(); err != nil && !errors.Is(err, syscall.ECHILD) && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("reaping process %d: %w", i.pid, err)
+	}
+	return nil
+}
 
 // Close lets go of the connection to klw-init; the process goes on.
-func (i *Init) Close() error { return nil }
+func (i *Init) Close() error {
+	if i.wire < 0 {
+		return nil
+	}
+	err := syscall.Close(int(i.wire))
+	i.wire = -1
+	return err
+}
+
+// executed takes over the process that klw-init, which is now ending, started in the pid namespace of the container.
+func (i *Init) executed(pid int) {
+	helper := i.process
+	if p, err := os.FindProcess(pid); err == nil {
+		i.pid, i.process = pid, p
+	}
+	go helper.Wait()
+}

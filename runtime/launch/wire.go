@@ -1,0 +1,112 @@
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Payload is what klw-init reads from its memfd: the configuration and the numbers of the descriptors it was given.
+type Payload struct {
+	Config  *Config `json:"config"`
+	Views   []int   `json:"views,omitempty"`
+	Seccomp int     `json:"seccomp,omitempty"`
+	Fifo    int     `json:"fifo,omitempty"`
+	Console int     `json:"console,omitempty"`
+	PIDNS   int     `json:"pidns,omitempty"` // Exec: the pid namespace that only the process itself enters
+	// Preserve is the number of descriptors from 3 on that go to the process.
+	Preserve int `json:"preserve,omitempty"`
+	// NewUser, NewNet: klw-init was made in a new namespace of that kind; UserNS: it isn't in the host's.
+	NewNet bool `json:"newNet,omitempty"`
+	UserNS bool `json:"userns,omitempty"`
+}
+
+// Step is a point that both sides wait for.
+type Step string
+
+// The steps, in order. Begin, Continue and Limited are klw-runc's, the others klw-init's.
+const (
+	StepBegin    Step = "begin"    // cgroup joined, guard attached
+	StepMounted  Step = "mounted"  // mounts made, root not yet entered
+	StepContinue Step = "continue" // prestart and createRuntime hooks are done
+	StepLimit    Step = "limit"    // set my resource limits now
+	StepLimited  Step = "limited"  // they are set
+	StepReady    Step = "ready"    // at the exec fifo
+	StepExecute  Step = "execute"  // execve is the next call; the end of the wire says that it worked
+)
+
+// Message is one packet of the wire between klw-runc and klw-init: exactly one field is set, PID beside Step.
+type Message struct {
+	Step  Step   `json:"step,omitempty"`
+	PID   int    `json:"pid,omitempty"` // with StepExecute of Config.Exec: the process
+	Warn  string `json:"warn,omitempty"`
+	Error *Error `json:"error,omitempty"`
+}
+
+// Error is what klw-init couldn't do.
+type Error struct {
+	Text  string        `json:"text"`            // what was being done, on what, and why it failed
+	Errno syscall.Errno `json:"errno,omitempty"` // the kernel's answer, if it was the kernel's
+}
+
+// Error gives the text.
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap gives the kernel's answer, so that errors.Is works across the wire.
+func (e *Error) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
+}
+
+// NewError makes an Error of any error.
+func NewError(err error) *Error {
+	e := &Error{Text: err.Error()}
+	errors.As(err, &e.Errno)
+	return e
+}
+
+// Wire is one end of the connection.
+type Wire int
+
+const maxPacket = 64 << 10
+
+// Send sends one message.
+func (w Wire) Send(m Message) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encoding a message: %w", err)
+	}
+	if err := unix.Sendto(int(w), b, unix.MSG_NOSIGNAL, nil); err != nil {
+		return fmt.Errorf("sending to the other side: %w", err)
+	}
+	return nil
+}
+
+// ErrClosed: the other end is gone.
+var ErrClosed = errors.New("the other side has gone")
+
+// Receive waits for one message.
+func (w Wire) Receive() (Message, error) {
+	var m Message
+	b := make([]byte, maxPacket)
+	for {
+		n, _, err := unix.Recvfrom(int(w), b, 0)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.ECONNRESET || err == nil && n == 0:
+			return m, ErrClosed
+		case err != nil:
+			return m, fmt.Errorf("receiving from the other side: %w", err)
+		}
+		if err := json.Unmarshal(b[:n], &m); err != nil {
+			return m, fmt.Errorf("decoding a message: %w", err)
+		}
+		return m, nil
+	}
+}
