@@ -3,14 +3,16 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
 	_ "github.com/opencontainers/cgroups/devices" // lets the managers set device rules
-	"github.com/opencontainers/cgroups/fs"
-	"github.com/opencontainers/cgroups/fs2"
+	v1 "github.com/opencontainers/cgroups/fs"
+	v2 "github.com/opencontainers/cgroups/fs2"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -43,9 +45,9 @@ func New(id string, spec *specs.Spec) (*Group, error) {
 	config := &cgroups.Cgroup{Path: path, Resources: limits}
 	g := &Group{limits: limits}
 	if cgroups.IsCgroup2UnifiedMode() {
-		g.manager, err = fs2.NewManager(config, "")
+		g.manager, err = v2.NewManager(config, "")
 	} else {
-		g.manager, err = fs.NewManager(config, nil)
+		g.manager, err = v1.NewManager(config, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plan cgroups: %w", err)
@@ -62,19 +64,34 @@ func (g *Group) Create() error {
 		}
 		return fmt.Errorf("cgroup %s: %w", g.Paths.any(), err)
 	}
-	if err := g.manager.Apply(-1); err != nil {
+	if err := again(g.make); err != nil {
 		return fmt.Errorf("make cgroups: %w", err)
-	}
-	// The v1 manager makes the v2 cgroup of a hybrid host too, but keeps quiet if it can't.
-	if v2 := g.Paths.V2(); v2 != "" {
-		if err := os.MkdirAll(v2, 0o755); err != nil {
-			return fmt.Errorf("make cgroup: %w", err)
-		}
 	}
 	if err := g.manager.Set(g.limits); err != nil {
 		return fmt.Errorf("set the limits of linux.resources: %w", err)
 	}
 	return nil
+}
+
+func (g *Group) make() error {
+	if err := g.manager.Apply(-1); err != nil {
+		return err
+	}
+	// The v1 manager makes the v2 cgroup of a hybrid host too, but keeps quiet if it can't.
+	if v2 := g.Paths.V2(); v2 != "" {
+		return os.MkdirAll(v2, 0o755)
+	}
+	return nil
+}
+
+// again makes a cgroup anew whose parent the last container of another klw-runc took along.
+func again(make func() error) error {
+	for range 9 {
+		if err := make(); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return make()
 }
 
 // Join moves a process into the group.
@@ -84,7 +101,7 @@ func (p Paths) Join(pid int) error {
 			continue
 		}
 		if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
-			if errors.Is(err, os.ErrNotExist) && dir != p.V2() {
+			if errors.Is(err, fs.ErrNotExist) && dir != p.V2() {
 				continue // a named hierarchy (systemd's) that the manager could not use
 			}
 			return fmt.Errorf("join cgroup %s: %w", dir, err)
@@ -102,9 +119,15 @@ func (p Paths) Remove() error {
 		if err := cgroups.RemovePath(dir); err != nil {
 			return fmt.Errorf("remove cgroup %s: %w", dir, err)
 		}
+		if parent := filepath.Dir(dir); slices.Contains(parents, filepath.Base(parent)) {
+			os.Remove(parent) // fails while another container is in it
+		}
 	}
 	return nil
 }
+
+// parents are the cgroups that containers and guards are in where cgroupsPath names no other: ours, to be removed.
+var parents = []string{"klw", "klw-guard"}
 
 func (p Paths) any() string {
 	if v2 := p.V2(); v2 != "" {

@@ -35,7 +35,7 @@ func Guard(id string) (Paths, error) {
 // MakeV2 makes the v2 cgroup alone, empty, and opens it for a process to be started in.
 func (p Paths) MakeV2() (*os.File, error) {
 	dir := p.V2()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := again(func() error { return os.MkdirAll(dir, 0o755) }); err != nil {
 		return nil, fmt.Errorf("make cgroup: %w", err)
 	}
 	f, err := os.Open(dir)
