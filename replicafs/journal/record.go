@@ -44,7 +44,7 @@ const (
 	SetXattr Op = 14 // Text = Data
 	DelXattr Op = 15 // Text is gone
 	Allocate Op = 16 // fallocate(Arg, Offset, Count)
-	Forget   Op = 17 // an unnamed object is gone; Object 0: all of them
+	Forget   Op = 17 // an unnamed object is gone
 	Fetch    Op = 18 // make the contents equal to the source's; Text: path, Data: file handle (a first copy or resync)
 	Mark     Op = 19 // Text says what: the end of a first copy, a resync and why
 )
