@@ -1,0 +1,111 @@
+package view
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// privileges are the capabilities with which the server started, and to which every thread returns.
+type privileges struct {
+	data [2]unix.CapUserData
+}
+
+var capHeader = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+
+func currentPrivileges() privileges {
+	var p privileges
+	h := capHeader
+	if err := unix.Capget(&h, &p.data[0]); err != nil {
+		panic(fmt.Sprintf("view: capget: %v", err))
+	}
+	return p
+}
+
+// set makes the effective set of this thread what the server started with, less the given capabilities.
+func (p privileges) set(less ...int) error {
+	d := p.data
+	for _, c := range less {
+		d[c/32].Effective &^= 1 << (c % 32)
+	}
+	h := capHeader
+	return unix.Capset(&h, &d[0])
+}
+
+// restore returns the thread to the server's own privileges. A thread for which that fails must serve nobody: files
+// fail closed when the process ends.
+func (p privileges) restore() {
+	if err := p.set(); err != nil {
+		panicForGood("restore capabilities", err)
+	}
+}
+
+// unprivileged runs f without the capabilities that let data be written in ways that ordinary users can't: keeping
+// set-id bits, and using space reserved for root.
+func (p privileges) unprivileged(f func()) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := p.set(unix.CAP_FSETID, unix.CAP_SYS_RESOURCE); err != nil {
+		return err
+	}
+	defer p.restore()
+	f()
+	return nil
+}
+
+// asCaller runs f with the caller's file system ids and umask, so that what f creates is the caller's. Capabilities
+// stay: the kernel has checked permission on the view already (default_permissions).
+func (p privileges) asCaller(uid, gid, umask uint32, f func()) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Unshare(unix.CLONE_FS); err != nil { // a umask of this thread's own
+		return err
+	}
+	old := unix.Umask(int(umask))
+	defer unix.Umask(old)
+	defer p.becomeSelf()
+	if !setfsids(int(uid), int(gid)) {
+		return unix.EPERM
+	}
+	if err := p.set(); err != nil { // leaving 0 has cleared some
+		return err
+	}
+	f()
+	return nil
+}
+
+// asCallerLess is asCaller without the right to keep set-id bits.
+func (p privileges) asCallerLess(uid, gid uint32, f func()) error {
+	var err error
+	e := p.asCaller(uid, gid, 0, func() {
+		if err = p.set(unix.CAP_FSETID); err == nil {
+			f()
+		}
+	})
+	if e != nil {
+		return e
+	}
+	return err
+}
+
+func (p privileges) becomeSelf() {
+	if !setfsids(unix.Geteuid(), unix.Getegid()) {
+		panicForGood("restore file system ids", unix.EPERM)
+	}
+	p.restore()
+}
+
+func setfsids(uid, gid int) bool {
+	unix.SetfsgidRetGid(gid)
+	unix.SetfsuidRetUid(uid)
+	u, _ := unix.SetfsuidRetUid(-1)
+	g, _ := unix.SetfsgidRetGid(-1)
+	return u == uid && g == gid
+}
+
+// panicForGood ends the process whatever recovers above.
+func panicForGood(what string, err error) {
+	go panic(fmt.Sprintf("view: %s: %v", what, err))
+	select {}
+}

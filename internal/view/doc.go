@@ -1,0 +1,68 @@
+// Package view is the inode-keyed FUSE server that the file guard and the replicating file system share.
+//
+// # Concepts
+//
+// A [Server] serves any number of views. A [View] shows one directory or file of the host (its source) as a FUSE mount
+// that the application sees at its Inside path. The mount is made detached: it is nowhere in a tree until somebody
+// moves it there ([View.Mount], [View.AttachTo]), and the session ends by itself with the last mount of it.
+//
+// An [Inode] is one object of the backing file systems, known by its key: device, inode number and generation. The
+// Server has one Inode per key, however many views, names and mounts show it. What leads to it is kept as a graph of
+// names: a name in a directory's Inode, up to Inodes at which views begin. [Inode.Paths] reads it backwards.
+//
+// Each request of the kernel becomes a [hooks.Call] and goes through the Server's master if a module monitors the
+// operation; a refusal's errno goes to the kernel. The file operations.go lists what is asked for what.
+//
+// # Guarantees
+//
+//  1. LOOKUP and GETATTR are never refused and tell every caller the same: a refused look-up would make the kernel
+//     detach what is mounted below. Neither are reads of ACLs and file capabilities, by which the kernel itself checks
+//     permission.
+//  2. The backing is only reached by handle, by descriptor, or by one name relative to its parent's descriptor, never
+//     through a symbolic link. What is reached is checked to be the object that was asked for.
+//  3. Between a module's check of a name and the operation on it the name can't be made to lead elsewhere through any
+//     view of the Server. (The host can.)
+//  4. A view's source is a private copy of the mount the source was on when the view was made. Mounts below it are not
+//     part of it, nor is what the host mounts there later.
+//  5. New objects belong to the caller, with the caller's umask or the directory's default ACL, and the group of a
+//     set-group-ID directory. Nobody makes device nodes.
+//  6. Data passes between application and backing in the kernel (passthrough) unless the view is Cached. Where the
+//     kernel lacks passthrough, or refuses it for a file, that file's data goes through the server.
+//  7. In a Cached view every write(2) is a write by the server before it returns. Stores to mappings become writes at
+//     msync, munmap, close or write-back.
+//  8. In an Ordered view an operation and its Post run under a lock: one per inode for data and attributes, one per
+//     Server for names. Posts come in the order in which the operations took effect, results have attributes
+//     (Result.Stat), and Call.Offset of an appending write is where it went. Waiting for these locks ends when the
+//     caller is killed.
+//  9. Descriptors are bounded: one per open file and directory, one per object that has lost its last name while in
+//     use, and a cache of 2048.
+//
+// # Choices
+//
+// Names and attributes are valid for a second in the kernel: what the host changes shows within that time, what is
+// changed through the view at once. The kernel keeps directory lists and, in Cached views, pages, as long as time of
+// change and size stay the same.
+//
+// Locks (flock, fcntl) are the kernel's own, per view: they hold between all processes that use one view, in whatever
+// container, but not between two views of a file, nor between a view and the host. Forwarding them would have to keep
+// a descriptor per process and file, and would bring FLUSH back for every close. OpLock is therefore never asked.
+//
+// Identity is the file handle's where the file system has handles that last; on others the birth time stands for the
+// generation; on overlay (whose birth times change with copy-up) and FUSE it is the number alone, and an object is
+// reached again by its name in its parent.
+//
+// # Dangers
+//
+// Modules run on the request's goroutine: what blocks there blocks a task in the kernel.
+//
+// Threads that made something keep working directory and umask of their own (unshare(CLONE_FS)): a process with views
+// must not chdir.
+//
+// A process must not wait for a view of its own without leaving a thread to serve it.
+//
+// Writes by the kernel on the server's behalf (passthrough) carry the server's ids: quotas on the backing count the
+// file's owner as always, but aren't enforced against the writer.
+//
+// Lock order: Server.names (Ordered), Inode.dir (by id), Inode.gate (Ordered, by id), backing.mu, View.mu, Server.mu,
+// fdCache.mu. Modules run with the first three held, and may call Paths and Pin's results but not Pin.
+package view

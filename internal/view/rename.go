@@ -1,0 +1,212 @@
+package view
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"klw/hooks"
+)
+
+// peek finds what a name leads to before the name changes, with a reference; nil if nothing. Where nobody monitors
+// the operation only what is known already matters.
+func (s *session) peek(op hooks.Operation, dir *node, name string) *Inode {
+	if !s.master.Monitored(op) {
+		return s.known(dir.Inode, name)
+	}
+	n, _, err := s.child(dir.Inode, name)
+	if err != nil {
+		return nil
+	}
+	return n
+}
+
+// losing watches an object over an operation that may take its last name. The result is to be called afterwards.
+func (s *session) losing(n *Inode) (after func()) {
+	if n == nil {
+		return func() {}
+	}
+	p, err := n.reach()
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		if st, err := fstat(p.fd); err == nil && st.Nlink == 0 {
+			s.gone(n, p)
+		}
+		s.fds.release(p)
+	}
+}
+
+// Unlink removes a name that isn't a directory.
+func (s *session) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
+	return s.remove(cancel, h, hooks.OpUnlink, name, 0)
+}
+
+// Rmdir removes a directory.
+func (s *session) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
+	return s.remove(cancel, h, hooks.OpRmdir, name, unix.AT_REMOVEDIR)
+}
+
+func (s *session) remove(cancel <-chan struct{}, h *fuse.InHeader, op hooks.Operation, name string, flags int) fuse.Status {
+	dir, e := s.node(h.NodeId)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	unlock, e := s.orderNames(cancel, h)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	defer unlock()
+	dir.dir.Lock()
+	defer dir.dir.Unlock()
+	n := s.peek(op, dir, name)
+	defer s.release(n)
+	after := s.losing(n)
+	defer after()
+	c := &hooks.Call{Op: op, Caller: caller(h), File: asFile(n), Dir: dir.Inode, Name: name}
+	return status(s.ask(c, func(*hooks.Call) hooks.Result {
+		p, err := dir.reach()
+		if err != nil {
+			return failed(err)
+		}
+		defer s.fds.release(p)
+		if err := retry(func() error { return unix.Unlinkat(p.fd, name, flags) }); err != nil {
+			return failed(err)
+		}
+		s.dropName(dir.Inode, name)
+		return hooks.Result{File: asFile(n)}
+	}))
+}
+
+// Link gives an object a further name.
+func (s *session) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
+	dir, e := s.node(in.NodeId)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	n, e := s.node(in.Oldnodeid)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	unlock, e := s.orderNames(cancel, &in.InHeader)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	defer unlock()
+	dir.dir.Lock()
+	defer dir.dir.Unlock()
+	c := &hooks.Call{Op: hooks.OpLink, Caller: caller(&in.InHeader), File: n.Inode, NewDir: dir.Inode, NewName: name}
+	return status(s.ask(c, func(*hooks.Call) hooks.Result {
+		if err := s.link(n.Inode, dir.Inode, name); err != nil {
+			return failed(err)
+		}
+		s.linkName(dir.Inode, name, n.Inode)
+		return s.made(dir, name, out)
+	}))
+}
+
+func (s *session) link(n, dir *Inode, name string) error {
+	from, err := n.reach()
+	if err != nil {
+		return err
+	}
+	defer s.fds.release(from)
+	to, err := dir.reach()
+	if err != nil {
+		return err
+	}
+	defer s.fds.release(to)
+	return retry(func() error { return unix.Linkat(from.fd, "", to.fd, name, unix.AT_EMPTY_PATH) })
+}
+
+// Rename moves a name, or exchanges two.
+func (s *session) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName string) fuse.Status {
+	from, e := s.node(in.NodeId)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	to, e := s.node(in.Newdir)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	if in.Flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 {
+		return fuse.EINVAL // whiteouts are devices
+	}
+	unlock, e := s.orderNames(cancel, &in.InHeader)
+	if e != 0 {
+		return fuse.Status(e)
+	}
+	defer unlock()
+	defer lockDirs(from.Inode, to.Inode)()
+	a, b := s.peek(hooks.OpRename, from, oldName), s.peek(hooks.OpRename, to, newName)
+	defer s.release(a, b)
+	after := s.losing(b)
+	defer after()
+	c := &hooks.Call{Op: hooks.OpRename, Caller: caller(&in.InHeader), Flags: in.Flags,
+		File: asFile(a), Dir: from.Inode, Name: oldName, NewFile: asFile(b), NewDir: to.Inode, NewName: newName}
+	return status(s.ask(c, func(c *hooks.Call) hooks.Result {
+		if err := s.rename(from.Inode, oldName, to.Inode, newName, c.Flags); err != nil {
+			return failed(err)
+		}
+		if a == nil || a != b { // two names of one object: rename changes nothing
+			s.moveName(from.Inode, oldName, to.Inode, newName, c.Flags&unix.RENAME_EXCHANGE != 0)
+		}
+		return hooks.Result{File: asFile(a)}
+	}))
+}
+
+func (s *session) rename(from *Inode, oldName string, to *Inode, newName string, flags uint32) error {
+	p, err := from.reach()
+	if err != nil {
+		return err
+	}
+	defer s.fds.release(p)
+	q, err := to.reach()
+	if err != nil {
+		return err
+	}
+	defer s.fds.release(q)
+	return retry(func() error { return unix.Renameat2(p.fd, oldName, q.fd, newName, uint(flags)) })
+}
+
+// lockDirs locks the names of one or two directories, always in the same order.
+func lockDirs(a, b *Inode) (unlock func()) {
+	if a == b {
+		a.dir.Lock()
+		return a.dir.Unlock
+	}
+	if a.id > b.id {
+		a, b = b, a
+	}
+	a.dir.Lock()
+	b.dir.Lock()
+	return func() {
+		b.dir.Unlock()
+		a.dir.Unlock()
+	}
+}
+
+// Readlink reads a symbolic link.
+func (s *session) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
+	n, e := s.node(h.NodeId)
+	if e != 0 {
+		return nil, fuse.Status(e)
+	}
+	var target []byte
+	c := &hooks.Call{Op: hooks.OpReadlink, Caller: caller(h), File: n.Inode}
+	res := s.ask(c, func(*hooks.Call) hooks.Result {
+		p, err := n.reach()
+		if err != nil {
+			return failed(err)
+		}
+		defer s.fds.release(p)
+		buf := make([]byte, unix.PathMax)
+		size, err := unix.Readlinkat(p.fd, "", buf)
+		if err != nil {
+			return failed(err)
+		}
+		target = buf[:size]
+		return hooks.Result{File: n.Inode, N: int64(size)}
+	})
+	return target, status(res)
+}

@@ -1,0 +1,107 @@
+package view
+
+import (
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"klw/hooks"
+)
+
+// validity is how long the kernel may answer from what it was told about names and attributes. What the host changes
+// shows within this time; what is changed through the view shows at once.
+const validity = time.Second
+
+// session answers the requests of one view's kernel side.
+type session struct {
+	*View
+	*Server
+}
+
+// node finds what a request is about.
+func (s *session) node(id uint64) (*node, unix.Errno) {
+	s.View.mu.RLock()
+	n := s.nodes[id]
+	s.View.mu.RUnlock()
+	if n == nil {
+		return nil, unix.ESTALE
+	}
+	return n, 0
+}
+
+// file finds an open file.
+func (s *session) file(fh uint64) (*file, unix.Errno) {
+	s.View.mu.RLock()
+	f := s.files[fh]
+	s.View.mu.RUnlock()
+	if f == nil {
+		return nil, unix.EBADF
+	}
+	return f, 0
+}
+
+func caller(h *fuse.InHeader) hooks.Caller {
+	return hooks.Caller{PID: h.Pid, UID: h.Uid, GID: h.Gid}
+}
+
+// ask takes a call through the master, if anybody watches it. do sees the call as the modules left it.
+func (s *session) ask(c *hooks.Call, do func(*hooks.Call) hooks.Result) hooks.Result {
+	if !s.master.Monitored(c.Op) {
+		return do(c)
+	}
+	return s.master.Run(c, func() hooks.Result { return do(c) })
+}
+
+// askEach is ask for a request that is several operations: each is checked, the change is made once.
+func (s *session) askEach(ops []hooks.Operation, c *hooks.Call, do func(*hooks.Call) hooks.Result) hooks.Result {
+	if len(ops) == 0 {
+		return do(c)
+	}
+	own := *c
+	own.Op = ops[0]
+	return s.ask(&own, func(c *hooks.Call) hooks.Result { return s.askEach(ops[1:], c, do) })
+}
+
+// orderData takes the lock under which an Ordered view changes data and attributes of inodes.
+func (s *session) orderData(cancel <-chan struct{}, h *fuse.InHeader, nodes ...*Inode) (unlock func(), e unix.Errno) {
+	if !s.opts.Ordered {
+		return func() {}, 0
+	}
+	if len(nodes) == 2 && nodes[0] == nodes[1] {
+		nodes = nodes[:1]
+	}
+	if len(nodes) == 2 && nodes[0].id > nodes[1].id {
+		nodes = []*Inode{nodes[1], nodes[0]}
+	}
+	var held []gate
+	unlock = func() {
+		for _, g := range held {
+			g.unlock()
+		}
+	}
+	for _, n := range nodes {
+		g := n.gate.get()
+		if !g.lock(cancel, h.Pid) {
+			unlock()
+			return nil, unix.EINTR
+		}
+		held = append(held, g)
+	}
+	return unlock, 0
+}
+
+// orderNames takes the lock under which an Ordered view changes names.
+func (s *session) orderNames(cancel <-chan struct{}, h *fuse.InHeader) (unlock func(), e unix.Errno) {
+	if !s.opts.Ordered {
+		return func() {}, 0
+	}
+	if !s.names.lock(cancel, h.Pid) {
+		return nil, unix.EINTR
+	}
+	return s.names.unlock, 0
+}
+
+func failed(err error) hooks.Result { return hooks.Result{Errno: errno(err)} }
+
+func status(r hooks.Result) fuse.Status { return fuse.Status(r.Errno) }

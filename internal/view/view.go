@@ -1,0 +1,233 @@
+package view
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Options describe a view.
+type Options struct {
+	Name     string // source shown in mountinfo; the type is fuse.klw
+	Source   string // directory or regular file on the host
+	Inside   string // where the application sees it, absolute and clean
+	Cached   bool   // false: data by passthrough. true: every write reaches the server
+	ReadOnly bool
+	Ordered  bool // operation and Post run under one lock, see the package comment
+}
+
+// View is one mount served by a Server.
+type View struct {
+	srv    *Server
+	opts   Options
+	source *source
+	root   *Inode
+	rootFD *pathFD
+	fuse   *fuse.Server
+	number uint32 // of the connection
+	pass   bool   // data by passthrough
+	done   chan struct{}
+
+	mountMu sync.Mutex
+	mount   *os.File // until handed over
+
+	mu     sync.RWMutex
+	nodes  map[uint64]*node
+	files  map[uint64]*file
+	lastFH uint64
+}
+
+// node is an Inode as the kernel knows it in one view.
+type node struct {
+	*Inode
+	lookups uint64 // under View.mu
+	backing backing
+}
+
+// ErrHandedOver is what the second taker of a view's mount gets.
+var ErrHandedOver = errors.New("the view's mount was handed over already")
+
+// Add makes a view as a detached mount and serves it.
+func (s *Server) Add(o Options) (*View, error) {
+	v, err := s.add(o)
+	if err != nil {
+		return nil, fmt.Errorf("view of %s: %w", o.Source, err)
+	}
+	return v, nil
+}
+
+func (s *Server) add(o Options) (*View, error) {
+	if !path.IsAbs(o.Inside) || path.Clean(o.Inside) != o.Inside {
+		return nil, fmt.Errorf("%q is not an absolute clean path", o.Inside)
+	}
+	src, err := openSource(o.Source)
+	if err != nil {
+		return nil, err
+	}
+	o.ReadOnly = o.ReadOnly || src.readOnly
+	v := &View{
+		srv: s, opts: o, source: src,
+		done:  make(chan struct{}),
+		nodes: make(map[uint64]*node),
+		files: make(map[uint64]*file),
+	}
+	if err := v.takeRoot(); err != nil {
+		src.close()
+		return nil, err
+	}
+	if err := v.serve(); err != nil {
+		v.end()
+		return nil, err
+	}
+	return v, nil
+}
+
+// takeRoot makes the source's own object known.
+func (v *View) takeRoot() error {
+	s := v.srv
+	id, err := v.source.identify(v.source.root)
+	if err != nil {
+		return err
+	}
+	fd, err := reopen(v.source.root, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	v.root = s.intern(id)
+	v.rootFD = s.fds.put(v.root, fd)
+	v.nodes[rootID] = &node{Inode: v.root, lookups: 1}
+	s.addView(v)
+	return nil
+}
+
+// serve makes the mount, answers INIT and starts to serve.
+func (v *View) serve() error {
+	mo := v.mountOptions()
+	dev, m, err := detachedMount(v.opts, v.source, mo.MaxWrite)
+	if err != nil {
+		return err
+	}
+	v.mount = os.NewFile(uintptr(m), v.opts.Name)
+	v.number, err = connection(m)
+	if err == nil {
+		v.fuse, err = fuse.NewServer(&session{View: v, Server: v.srv}, fmt.Sprintf("/dev/fd/%d", dev), mo)
+	}
+	if err != nil {
+		v.mount.Close()
+		unix.Close(dev)
+		return fmt.Errorf("serve: %w", err)
+	}
+	v.pass = !v.opts.Cached && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
+	go v.fuse.Serve()
+	return nil
+}
+
+const maxTransfer = 1 << 20
+
+func (v *View) mountOptions() *fuse.MountOptions {
+	mo := &fuse.MountOptions{
+		Name:          "klw",
+		FsName:        v.opts.Name,
+		AllowOther:    true,
+		MaxWrite:      maxTransfer,
+		MaxReadAhead:  maxTransfer,
+		MaxBackground: 64,
+		MaxStackDepth: 2, // the backing may be an overlay or another view
+		EnableAcl:     true,
+		DisableSplice: true,
+		Logger:        log.New(quiet{os.Stderr}, "view: ", 0),
+		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_ATOMIC_O_TRUNC |
+			fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | fuse.CAP_ASYNC_DIO,
+	}
+	if v.opts.Cached {
+		mo.DisabledCapabilities |= fuse.CAP_PASSTHROUGH
+	}
+	return mo
+}
+
+// quiet drops what go-fuse says about requests that we leave to the kernel on purpose.
+type quiet struct{ to *os.File }
+
+func (q quiet) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "Unimplemented opcode") {
+		return len(b), nil
+	}
+	return q.to.Write(b)
+}
+
+// Mount hands the mount's descriptor over, once. The caller closes it; the view ends when the last mount and
+// descriptor of it is gone.
+func (v *View) Mount() (*os.File, error) {
+	v.mountMu.Lock()
+	defer v.mountMu.Unlock()
+	m := v.mount
+	if m == nil {
+		return nil, ErrHandedOver
+	}
+	v.mount = nil
+	return m, nil
+}
+
+// AttachTo mounts the view on a path of this process's mount namespace, instead of Mount.
+func (v *View) AttachTo(path string) error {
+	m, err := v.Mount()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	err = unix.MoveMount(int(m.Fd()), "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	return wrap("move_mount", path, err)
+}
+
+// Inside gives the path where the application sees the view.
+func (v *View) Inside() string { return v.opts.Inside }
+
+// Passthrough tells whether the kernel moves data without the server.
+func (v *View) Passthrough() bool { return v.pass }
+
+// Root gives the Inode that the view begins at.
+func (v *View) Root() *Inode { return v.root }
+
+// Done is closed when the session has ended.
+func (v *View) Done() <-chan struct{} { return v.done }
+
+// Abort ends the connection: whoever uses the view gets ENOTCONN.
+func (v *View) Abort() error {
+	v.mountMu.Lock()
+	if v.mount != nil {
+		v.mount.Close()
+		v.mount = nil
+	}
+	v.mountMu.Unlock()
+	return abortConnection(v.number)
+}
+
+// end gives back everything that the session held.
+func (v *View) end() {
+	v.mu.Lock()
+	nodes, files := v.nodes, v.files
+	v.nodes, v.files = nil, nil
+	v.mu.Unlock()
+	for _, f := range files {
+		v.closeFile(f)
+	}
+	for _, n := range nodes {
+		v.srv.release(n.Inode)
+	}
+	v.srv.fds.release(v.rootFD)
+	v.srv.removeView(v)
+	v.srv.leaveSource(v.source)
+}
+
+// finish is end for a session that was served.
+func (v *View) finish() {
+	v.end()
+	close(v.done)
+}
