@@ -2,12 +2,9 @@ package fsguard
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"klw/hooks"
 	"klw/internal/policy"
@@ -15,9 +12,10 @@ import (
 
 // Resolver finds what paths of the container lead to.
 type Resolver interface {
-	// Pin follows path inside the container's root and keeps the object known by the name it has there, which is
-	// returned, until the resolver is closed. An error that is ENOENT says that nothing is there.
-	Pin(path string) (hooks.File, string, error)
+	// Follow follows path inside the container's root and keeps the object there known by that name. at is path with
+	// symbolic links followed, links are these, by their own names. f is nil where there is nothing: at is then where
+	// it would be.
+	Follow(path string) (f hooks.File, at string, links []string, err error)
 }
 
 // Warning is something that the author of a policy may not have meant.
@@ -34,6 +32,10 @@ type Option func(*binder)
 
 // RootMaySetuid says that the bundle leaves CAP_SETUID to root, which then can become any user.
 func RootMaySetuid(may bool) Option { return func(b *binder) { b.setuid = may } }
+
+// Unviewed names the mounts of the container that no view shows (proc, sysfs, dev, tmpfs): no rule can be about what is
+// there, and one that is, is an error.
+func Unviewed(paths ...string) Option { return func(b *binder) { b.unviewed = paths } }
 
 // New binds a policy to a container. What can't be bound is an error (policy.ErrorList), all of it at once.
 func New(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*Module, []Warning, error) {
@@ -55,6 +57,7 @@ func New(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*M
 type binder struct {
 	views    Resolver
 	setuid   bool
+	unviewed []string
 	m        *Module
 	seen     map[string]bound // by path as written
 	warnings []Warning
@@ -82,9 +85,11 @@ func (b *binder) bind(p *policy.Policy) {
 		perUser[id] = append(perUser[id], b.resolve(l.Files)...)
 		b.warnSetuid(l, id)
 	}
+	b.warnLinks(general)
 	b.m.general = b.tree(nil, general)
 	b.m.lists = []*node{b.m.general}
 	for _, id := range order {
+		b.warnLinks(general, perUser[id])
 		t := b.tree(perUser[id], general)
 		b.m.byUser[id] = t
 		b.m.lists = append(b.m.lists, t)
@@ -146,45 +151,43 @@ func (b *binder) resolve(rules []policy.FileRule) []boundRule {
 	return list
 }
 
-// follow resolves one rule's path. What doesn't exist keeps its name, below the place that the rest leads to.
+// follow resolves one rule's path.
 func (b *binder) follow(r policy.FileRule) bound {
-	rest := ""
-	for at := r.Path; ; at, rest = path.Dir(at), path.Join(path.Base(at), rest) {
-		f, led, err := b.views.Pin(at)
-		if err == nil {
-			return b.pinned(r, at, led, rest, f)
-		}
-		if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR) || at == "/" {
-			b.errorf(r.Pos, "a path that can be followed", "%s: %v", at, err)
+	f, at, links, err := b.views.Follow(r.Path)
+	if err != nil {
+		b.errorf(r.Pos, "a path that can be followed", "%v", err)
+		return bound{}
+	}
+	if f != nil {
+		b.m.pinned = append(b.m.pinned, f)
+	}
+	for _, l := range links {
+		b.m.links[l] = r
+	}
+	for _, u := range b.unviewed {
+		if policy.Below(at, u) {
+			b.errorf(r.Pos, "paths that a view shows", "%s lies on %s, which the container has from the kernel: the rule can't be enforced", r.Path, u)
 			return bound{}
 		}
 	}
+	return bound{at, true}
 }
 
-func (b *binder) pinned(r policy.FileRule, at, led, rest string, f hooks.File) bound {
-	b.m.pinned = append(b.m.pinned, f)
-	whole := path.Join(led, rest)
-	if at != led {
-		b.warnings = append(b.warnings, Warning{r.Pos, fmt.Sprintf("%s leads to %s: the rule is about that", r.Path, whole)})
-		b.way(r, at)
+// warnLinks says where the paths of rules led, unless what is there means the same without that rule.
+func (b *binder) warnLinks(rules ...[]boundRule) {
+	t := &node{}
+	for _, list := range rules {
+		for _, r := range list {
+			if r.path == r.Path {
+				t.add(r.path, r.FileRule)
+			}
+		}
 	}
-	return bound{whole, true}
-}
-
-// way notes the links that a path goes through, so that everybody may read them.
-func (b *binder) way(r policy.FileRule, p string) {
-	led := "/"
-	for part := range strings.SplitSeq(p[1:], "/") {
-		name := path.Join(led, part)
-		_, next, err := b.views.Pin(name)
-		if err != nil {
-			b.errorf(r.Pos, "a path that can be followed", "%s: %v", name, err)
-			return
+	last := rules[len(rules)-1]
+	for _, r := range last {
+		if n := t.find(r.path, ""); r.path != r.Path && (n == nil || n.perm != r.Perm) {
+			b.warnings = append(b.warnings, Warning{r.Pos, fmt.Sprintf("%s leads to %s: the rule is about that", r.Path, r.path)})
 		}
-		if next != name {
-			b.m.links[name] = r
-		}
-		led = next
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 func TestLinksInRules(t *testing.T) {
 	r := root{
-		links:   map[string]string{"/lib": "/usr/lib", "/var/run": "/run", "/opt/app": "/opt/app-1"},
+		links:   map[string]string{"/lib": "/usr/lib", "/var/run": "/run", "/opt/app": "/opt/app-1", "/chain": "/mid", "/mid": "/end"},
 		missing: map[string]bool{"/run/new": true, "/opt/app-1/data": true, "/later": true},
 	}
 	m, warnings, err := New(parse(t, `@general
@@ -20,6 +20,9 @@ file /usr/lib/private none
 file /var/run/new/deep write
 file /opt/app/data read
 file /later/on read
+file /run/same read
+file /var/run/same read
+file /chain/x read
 `), r, people)
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +35,7 @@ file /later/on read
 		"p:3:1: /lib leads to /usr/lib: the rule is about that",
 		"p:5:1: /var/run/new/deep leads to /run/new/deep: the rule is about that",
 		"p:6:1: /opt/app/data leads to /opt/app-1/data: the rule is about that",
+		"p:10:1: /chain/x leads to /end/x: the rule is about that",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("warnings:\n%s", strings.Join(got, "\n"))
@@ -54,7 +58,7 @@ file /later/on read
 			t.Errorf("%d: %+v", i, v)
 		}
 	}
-	for name, want := range map[string]bool{"/lib": true, "/var/run": true, "/opt/app": true, "/opt/other": false, "/usr/lib": true, "/run": false} {
+	for name, want := range map[string]bool{"/lib": true, "/var/run": true, "/chain": true, "/mid": true, "/end": false, "/opt/app": true, "/opt/other": false, "/usr/lib": true, "/run": false} {
 		v := m.Pre(&hooks.Call{Op: hooks.OpReadlink, File: link(name)})
 		if v.Refused() == want {
 			t.Errorf("readlink %s: %+v", name, v)
@@ -88,7 +92,7 @@ file /hole read
 file /hole none
 `), r, people)
 	want := `p:4:1: file /usr/lib read and file /lib none (p:3) are about the same path /usr/lib, expected one of them
-p:5:1: /loop/x: too many levels of symbolic links, expected a path that can be followed
+p:5:1: resolve /loop/x: too many levels of symbolic links, expected a path that can be followed
 p:7:7: no user "nobody" in the container's /etc/passwd, expected a user of the container, or a number
 p:10:1: file /l2 none and file /x read (p:6) are about the same path /x, expected one of them
 p:13:1: file /hole none and file /hole read (p:11) are about the same path /hole, expected one of them`
@@ -129,5 +133,18 @@ func TestPasswd(t *testing.T) {
 	}
 	if _, err := u.UID("bad line"); err == nil {
 		t.Error("a line without an id is a user")
+	}
+}
+
+// TestUnviewed wants rules that nobody could enforce refused.
+func TestUnviewed(t *testing.T) {
+	r := root{links: map[string]string{"/dev/fd": "/proc/self/fd"}}
+	p := parse(t, "@general\nfile / read\nfile /dev/null read\nfile /proc none\nfile /dev/fd/1 write\nfile /process read\n")
+	_, _, err := New(p, r, people, Unviewed("/dev", "/proc"))
+	want := `p:4:1: /dev/null lies on /dev, which the container has from the kernel: the rule can't be enforced, expected paths that a view shows
+p:5:1: /proc lies on /proc, which the container has from the kernel: the rule can't be enforced, expected paths that a view shows
+p:6:1: /dev/fd/1 lies on /proc, which the container has from the kernel: the rule can't be enforced, expected paths that a view shows`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v", err)
 	}
 }

@@ -1,10 +1,9 @@
 package fsguard
 
 import (
-	"io/fs"
+	"fmt"
 	"path"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -38,25 +37,29 @@ type root struct {
 	fails   map[string]error
 }
 
-func (r root) Pin(p string) (hooks.File, string, error) {
+func (r root) Follow(p string) (hooks.File, string, []string, error) {
 	led := "/"
+	var links []string
+	missing := false
 	for part := range strings.SplitSeq(strings.Trim(p, "/"), "/") {
 		led = path.Join(led, part)
 		for range 40 {
 			to, ok := r.links[led]
-			if !ok {
+			if !ok || missing {
 				break
 			}
+			links = append(links, led)
 			led = to
 		}
-		if r.missing[led] {
-			return nil, "", &fs.PathError{Op: "pin", Path: p, Err: syscall.ENOENT}
-		}
+		missing = missing || r.missing[led]
 		if err := r.fails[led]; err != nil {
-			return nil, "", err
+			return nil, "", nil, fmt.Errorf("resolve %s: %w", p, err)
 		}
 	}
-	return file(led), led, nil
+	if missing {
+		return nil, led, links, nil
+	}
+	return file(led), led, links, nil
 }
 
 var people = passwd{"root": 0, "bob": 1000, "www-data": 33}
