@@ -24,7 +24,7 @@ func TestMobyProfileInKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d instructions", len(p.Filter))
-	nr := func(name string) uintptr { return uintptr(mustCall(t, native(), name)) }
+	nr := func(name string) uint32 { return mustCall(t, native(), name) }
 	for _, c := range []struct {
 		name string
 		call sys
@@ -43,7 +43,7 @@ func TestMobyProfileInKernel(t *testing.T) {
 		{"a call of the future", sys{Nr: 900}, unix.ENOSYS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := child(t, job{Program: p, UID: -1, Calls: []sys{c.call}}); got[0] != c.want {
+			if got := child(t, job{Program: p, Calls: []sys{c.call}}); got[0] != c.want {
 				t.Errorf("errno %v, want %v", got[0], c.want)
 			}
 		})
