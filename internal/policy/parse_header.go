@@ -3,6 +3,7 @@ package policy
 import (
 	"regexp"
 	"strconv"
+	"sync"
 )
 
 var headerWords = []string{"application", "users", "compartment", "include", "seal", "publish"}
@@ -53,7 +54,9 @@ func (p *parser) own(w word) bool {
 
 const nameForm = "letters, digits and . _ -, at most 64, a letter or digit first"
 
-var nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+// Expressions are compiled when they are first needed: klw-runc, which links this package, pays for none of them in a
+// container without a policy.
+var nameRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) })
 
 // name reads the one argument of a line that is a name.
 func (p *parser) name(words []word, usage string) (string, bool) {
@@ -61,7 +64,7 @@ func (p *parser) name(words []word, usage string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	if !nameRE.MatchString(args[0].text) {
+	if !nameRE().MatchString(args[0].text) {
 		p.errorf(args[0].col, nameForm, "%q is not a name", args[0].text)
 		return "", false
 	}
@@ -125,14 +128,14 @@ func (p *parser) parseUsers(words []word) {
 }
 
 var (
-	userRE   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?$`)
-	numberRE = regexp.MustCompile(`^[0-9]+$`)
+	userRE   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?$`) })
+	numberRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+$`) })
 )
 
 // user reads a user's name or number.
 func (p *parser) user(w word) (User, bool) {
 	u := User{Pos: p.pos(w.col)}
-	if numberRE.MatchString(w.text) {
+	if numberRE().MatchString(w.text) {
 		id, err := strconv.ParseUint(w.text, 10, 32)
 		if err != nil || id == 1<<32-1 {
 			p.errorf(w.col, "a number from 0 to 4294967294", "%s is not a user id", w.text)
@@ -141,7 +144,7 @@ func (p *parser) user(w word) (User, bool) {
 		u.ID, u.HasID = uint32(id), true
 		return u, true
 	}
-	if !userRE.MatchString(w.text) {
+	if !userRE().MatchString(w.text) {
 		p.errorf(w.col, "a user's name or number", "%q is not a user", w.text)
 		return u, false
 	}
