@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -18,7 +19,7 @@ func decode(text []byte) (*specs.Spec, error) {
 		return nil, jsonError(text, err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%s: something follows the end of the JSON object", place(text, d.InputOffset()+1))
+		return nil, fmt.Errorf("%s: something follows the end of the JSON object", place(text, d.InputOffset()))
 	}
 	return spec, nil
 }
@@ -30,13 +31,28 @@ func jsonError(text []byte, err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s: %w", place(text, syntax.Offset), err)
 	case errors.As(err, &kind):
-		return fmt.Errorf("%s: %s is a %s, expected %s", place(text, kind.Offset), kind.Field, kind.Value, kind.Type)
+		return fmt.Errorf("%s: %s is a %s, expected %s", place(text, kind.Offset), kind.Field, kind.Value, kindName(kind.Type))
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%s:1:1: the file is empty", ConfigName)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: the file ends in the middle of the JSON object", place(text, int64(len(text))))
 	}
 	return fmt.Errorf("%s: %w", ConfigName, err)
+}
+
+// kindName says in JSON's words what Go's type holds.
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a number that fits " + t.String()
 }
 
 // place turns the number of bytes read into file:line:column of the last of them.

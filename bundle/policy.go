@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -22,8 +21,6 @@ const (
 	AnnotationPrefix = "io.klw."
 	AnnotationPolicy = "io.klw.policy"
 )
-
-var policyNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 func findPolicy(dir string, annotations map[string]string, root layout.Root) (*Policy, error) {
 	if err := checkAnnotations(annotations); err != nil {
@@ -66,7 +63,7 @@ func checkAnnotations(annotations map[string]string) error {
 }
 
 func namedPolicy(name string, root layout.Root) (*Policy, error) {
-	if !policyNames.MatchString(name) {
+	if !isName(name) {
 		return nil, fmt.Errorf("annotation %s: %q is not a policy's name, expected letters, digits, '_', '.' and '-' and no path", AnnotationPolicy, name)
 	}
 	p, err := readPolicy(root.PolicyFile(name), root)
@@ -75,6 +72,13 @@ func namedPolicy(name string, root layout.Root) (*Policy, error) {
 	}
 	return p, err
 }
+
+// isName says whether a policy may be called that: nothing that leads out of the folder of policies.
+func isName(name string) bool {
+	return name != "" && name[0] != '.' && name[0] != '-' && strings.Trim(name, nameChars) == ""
+}
+
+const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 
 func readPolicy(file string, root layout.Root) (*Policy, error) {
 	text, err := os.ReadFile(file)

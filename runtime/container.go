@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -26,7 +26,7 @@ type Container struct {
 	State *State
 }
 
-var ids = regexp.MustCompile(`^[A-Za-z0-9_+][A-Za-z0-9_+.-]*$`)
+const idChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-"
 
 // maxID leaves room in a file name for what klw appends to an id.
 const maxID = 200
@@ -38,7 +38,7 @@ func CheckID(id string) error {
 		return errors.New("the container's id is empty")
 	case len(id) > maxID:
 		return fmt.Errorf("invalid container id: %d characters, at most %d are allowed", len(id), maxID)
-	case !ids.MatchString(id):
+	case strings.Trim(id, idChars) != "" || id[0] == '.' || id[0] == '-':
 		return fmt.Errorf("invalid container id %q, expected letters, digits, '_', '+', '-' and '.', and not '.' or '-' first", id)
 	}
 	return nil

@@ -105,10 +105,10 @@ func (c *Container) killAll() error {
 
 // endGuard waits for the guard to end, or ends it, and undoes what it left.
 func (c *Container) endGuard() error {
-	if c.State.Guard != nil && !guard.Wait(*c.State.Guard, guardTime) {
-		unix.Kill(c.State.Guard.PID, unix.SIGKILL)
+	if c.State.Guard != nil {
+		guard.Wait(*c.State.Guard, guardTime)
 	}
-	// Cleanup first: it ends the guard's helpers in their order. What is then still there is killed.
+	// Cleanup ends a guard that is still there, and its helpers in their order. What then remains is killed.
 	cleanErr := guard.Cleanup(c.Root, c.ID)
 	if err := c.State.GuardCgroup.Kill(killTime); err != nil {
 		return errors.Join(cleanErr, err)
