@@ -124,7 +124,8 @@ func intoLoopback(t *testing.T, container *space) {
 		if err != nil {
 			return err
 		}
-		if err := netlink.LinkSetDown(lo); err != nil {
+		own := &net.IPNet{IP: net.IPv4(127, 0, 0, 1), Mask: net.CIDRMask(8, 32)}
+		if err := netlink.AddrDel(lo, &netlink.Addr{IPNet: own}); err != nil {
 			return err
 		}
 		eth, err := netlink.LinkByName("eth0")
