@@ -41,6 +41,8 @@ type Setup struct {
 	Mounts []Mount `json:"mounts"`
 	// Cgroup is the container's v2 cgroup, absolute; it exists already.
 	Cgroup string `json:"cgroup"`
+	// RootMaySetuid says that the bundle leaves CAP_SETUID: root can become any user. It is only for a warning.
+	RootMaySetuid bool `json:"rootMaySetuid,omitempty"`
 }
 
 // Mount is one file tree that the container sees through the guard.

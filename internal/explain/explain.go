@@ -1,0 +1,178 @@
+// Package explain answers "may it?" from a policy: what "klwctl policy explain" asks of a file or of a guard.
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"klw/fsguard"
+	"klw/hooks"
+	"klw/internal/control"
+	"klw/internal/policy"
+	"klw/netguard"
+)
+
+// Asked are those who know the rules.
+type Asked struct {
+	Files   func(user, path string, need policy.Perm) (fsguard.Answer, error)
+	Sockets func(netguard.Question) (netguard.Answer, error)
+	Users   func(name string) (uint32, error) // ids of users by name
+}
+
+// FromPolicy asks a policy without a container. Users' names are known as far as the policy names them, and no ids.
+func FromPolicy(p *policy.Policy) Asked {
+	users := namesOf(p)
+	return Asked{
+		Files: func(user, path string, need policy.Perm) (fsguard.Answer, error) {
+			return fsguard.Explain(p, user, path, need)
+		},
+		Sockets: func(q netguard.Question) (netguard.Answer, error) { return netguard.Decide(p, users, q) },
+		Users:   users,
+	}
+}
+
+// namesOf gives made-up ids to the names in a policy: enough to tell them apart.
+func namesOf(p *policy.Policy) func(string) (uint32, error) {
+	ids := map[string]uint32{"root": 0}
+	for i, l := range p.PerUser {
+		if _, known := ids[l.User.Name]; !known && !l.User.HasID {
+			ids[l.User.Name] = netguard.AnyUser - 2 - uint32(i)
+		}
+	}
+	return func(name string) (uint32, error) {
+		if id, ok := ids[name]; ok {
+			return id, nil
+		}
+		return netguard.AnyUser - 1, nil // nobody in particular
+	}
+}
+
+// Answer answers a question. A question that can't be understood is a control.Error of CodeRequest.
+func (a Asked) Answer(q control.Question) (control.Answer, error) {
+	switch q.Kind {
+	case "file":
+		return a.file(q)
+	case "socket":
+		return a.socket(q)
+	}
+	return control.Answer{}, control.Errorf(control.CodeRequest, "kind %q, expected file or socket", q.Kind)
+}
+
+func (a Asked) file(q control.Question) (control.Answer, error) {
+	need, err := Perm(q.Perm)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	// Somebody without rules of his own: the highest id, which no account has.
+	user := q.User
+	if user == "" {
+		user = strconv.FormatUint(uint64(netguard.AnyUser-1), 10)
+	}
+	f, err := a.Files(user, q.Path, need)
+	if err != nil {
+		return control.Answer{}, control.Errorf(control.CodeRequest, "%v", err)
+	}
+	if q.User == "" {
+		f.User = "users without rules of their own"
+	}
+	return control.Answer{Allowed: f.Allowed, Rule: f.Rule, Text: f.String(), Hint: f.Hint}, nil
+}
+
+// Perm reads permission words.
+func Perm(words string) (policy.Perm, error) {
+	var need policy.Perm
+	for word := range strings.FieldsSeq(words) {
+		switch word {
+		case "read":
+			need |= policy.Read
+		case "write":
+			need |= policy.Write
+		case "execute":
+			need |= policy.Execute
+		default:
+			return 0, control.Errorf(control.CodeRequest, "permission %q, expected read, write or execute", word)
+		}
+	}
+	if need == policy.None {
+		return 0, control.Errorf(control.CodeRequest, "no permission to ask about, expected read, write or execute")
+	}
+	return need, nil
+}
+
+func (a Asked) socket(q control.Question) (control.Answer, error) {
+	n, err := a.question(q)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	s, err := a.Sockets(n)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	verb := "refused"
+	if s.Allowed {
+		verb = "allowed"
+	}
+	out := control.Answer{Allowed: s.Allowed, Rule: s.Rule, Hint: s.Hint}
+	out.Text = fmt.Sprintf("%s: %s %s %s (%s)", verb, q.Protocol, q.Action, q.Address, s.Rule)
+	if s.Hint != "" {
+		out.Text += "\nwould be allowed by: " + s.Hint
+	}
+	return out, nil
+}
+
+func (a Asked) question(q control.Question) (n netguard.Question, err error) {
+	n.UID = netguard.AnyUser - 1
+	if q.User != "" {
+		if n.UID, err = a.uid(q.User); err != nil {
+			return n, err
+		}
+	}
+	switch q.Action {
+	case "connect":
+		n.Op = hooks.OpConnect
+	case "listen":
+		n.Op = hooks.OpListen
+	default:
+		return n, control.Errorf(control.CodeRequest, "action %q, expected connect or listen", q.Action)
+	}
+	switch q.Protocol {
+	case "tcp", "udp":
+		n.Protocol = map[string]policy.Protocol{"tcp": policy.TCP, "udp": policy.UDP}[q.Protocol]
+		n.Addr, err = address(q.Address)
+	case "unix":
+		n.Protocol = policy.Unix
+		name, ok := strings.CutPrefix(q.Address, "@")
+		if !ok || name == "" {
+			err = control.Errorf(control.CodeRequest, "address %q, expected an abstract name as @name (socket files are asked about as files)", q.Address)
+		}
+		n.Name = name
+	default:
+		err = control.Errorf(control.CodeRequest, "protocol %q, expected tcp, udp or unix", q.Protocol)
+	}
+	return n, err
+}
+
+// address reads host:port; without a host it is every address.
+func address(text string) (netip.AddrPort, error) {
+	if strings.HasPrefix(text, ":") {
+		text = "0.0.0.0" + text
+	}
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return a, control.Errorf(control.CodeRequest, "address %q, expected ADDRESS:PORT, [IPV6]:PORT or :PORT", text)
+	}
+	return a, nil
+}
+
+func (a Asked) uid(user string) (uint32, error) {
+	if id, err := strconv.ParseUint(user, 10, 32); err == nil {
+		return uint32(id), nil
+	}
+	id, err := a.Users(user)
+	if err != nil {
+		return 0, control.Errorf(control.CodeRequest, "%v", err)
+	}
+	return id, nil
+}

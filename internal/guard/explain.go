@@ -1,0 +1,40 @@
+package guard
+
+import (
+	"klw/internal/control"
+	"klw/internal/explain"
+	"klw/internal/handshake"
+	"klw/internal/view"
+	"klw/netguard"
+)
+
+// explain answers by the rules as they are bound to this container.
+func (g *guard) explain(q control.Question) (control.Answer, error) {
+	return explain.Asked{
+		Files: g.fileRules.Explain,
+		Sockets: func(q netguard.Question) (netguard.Answer, error) {
+			rules, err := netguard.NewRules(g.policy, g.users.UID)
+			if err != nil {
+				return netguard.Answer{}, err
+			}
+			return rules.Decide(q), nil
+		},
+		Users: g.users.UID,
+	}.Answer(q)
+}
+
+// viewStatus describes a view.
+func viewStatus(v *view.View, m handshake.Mount) control.View {
+	s := control.View{
+		Destination: m.Destination, Source: m.Source, Mode: "asked", ReadOnly: m.ReadOnly, Passthrough: v.Passthrough(),
+	}
+	if !s.Passthrough {
+		s.Why = "this kernel's FUSE has no passthrough (Linux 6.9 or later has): data goes through the guard"
+	}
+	select {
+	case <-v.Done():
+	default:
+		s.Alive = true
+	}
+	return s
+}

@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"klw/internal/audit"
+	"klw/internal/control"
+)
+
+// control opens the control socket. Its end comes before any module's, so that nobody changes the stack meanwhile.
+func (g *guard) control() error {
+	s, err := control.Listen(g.dir.Control())
+	if err != nil {
+		return err
+	}
+	g.undo.push("close the control socket", s.Close)
+	control.Handle(s, control.MethodStatus, func(context.Context, struct{}) (control.Status, error) {
+		return g.status(), nil
+	})
+	control.Handle(s, control.MethodModuleList, func(context.Context, struct{}) ([]control.Module, error) {
+		return g.modules.show(), nil
+	})
+	control.Handle(s, control.MethodModuleLoad, func(_ context.Context, n control.Name) (any, error) {
+		return nil, g.changeModule(n.Name, audit.OpLoad, g.modules.load)
+	})
+	control.Handle(s, control.MethodModuleUnload, func(_ context.Context, n control.Name) (any, error) {
+		return nil, g.changeModule(n.Name, audit.OpUnload, g.modules.unload)
+	})
+	control.Handle(s, control.MethodPolicyShow, func(context.Context, struct{}) (control.PolicyText, error) {
+		return control.PolicyText{File: g.setup.Policy, Text: string(g.text)}, nil
+	})
+	control.Handle(s, control.MethodPolicyExplain, func(_ context.Context, q control.Question) (control.Answer, error) {
+		return g.explain(q)
+	})
+	control.Handle(s, control.MethodLogLevel, func(_ context.Context, l control.Level) (control.Level, error) {
+		return g.setLevel(l)
+	})
+	control.HandleStream(s, control.MethodEvents, g.events)
+	go s.Serve()
+	return nil
+}
+
+func (g *guard) events(ctx context.Context, q control.EventsQuery, send func(any) error) error {
+	return g.log.Follow(ctx, q.Since, q.Follow, func(e audit.Event) error { return send(e) })
+}
+
+func (g *guard) setLevel(l control.Level) (control.Level, error) {
+	if l.Level != "" {
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+			return l, control.Errorf(control.CodeRequest, "log level %q, expected debug, info, warn or error", l.Level)
+		}
+		g.level.Set(level)
+		slog.Info("log level set", "level", g.level.Level())
+	}
+	return control.Level{Level: g.levelName()}, nil
+}
+
+func (g *guard) levelName() string { return strings.ToLower(g.level.Level().String()) }
+
+// status says how things are.
+func (g *guard) status() control.Status {
+	s := control.Status{
+		Container: g.setup.ID, Application: g.policy.Application, Compartment: g.policy.Compartment,
+		PID: os.Getpid(), Since: g.since, State: g.state.Load(), Policy: g.setup.Policy, Cgroup: g.setup.Cgroup,
+		LogLevel: g.levelName(), Modules: g.modules.show(), Replicas: g.replicaStatus(), Events: g.log.Counters(),
+		Warnings: g.warnings,
+	}
+	for i, v := range g.views {
+		s.Views = append(s.Views, viewStatus(v, g.setup.Mounts[i]))
+	}
+	for _, p := range g.policy.Publish {
+		s.Published = append(s.Published, fmt.Sprintf("%s %s -> %d", p.Protocol, p.Host, p.Port))
+	}
+	for _, m := range s.Modules {
+		if !m.Loaded && m.Name != recorderName {
+			s.NotEnforced = append(s.NotEnforced, fmt.Sprintf("module %s is unloaded: %s", m.Name, m.Description))
+		}
+	}
+	s.NotEnforced = append(s.NotEnforced, g.notEnforced...)
+	return s
+}

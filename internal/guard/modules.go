@@ -1,0 +1,110 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"klw/hooks"
+	"klw/internal/audit"
+	"klw/internal/control"
+)
+
+// modules knows every compiled-in module of this guard, loaded or not.
+type modules struct {
+	observe hooks.Observer
+	mu      sync.Mutex // loading and unloading, one at a time
+	list    []*loadable
+}
+
+// loadable is a module that can be loaded into one master.
+type loadable struct {
+	info   hooks.Info
+	in     string // the master's name
+	master *hooks.Master
+	make   func() (hooks.Module, error)
+}
+
+// add makes a module known.
+func (m *modules) add(info hooks.Info, in string, master *hooks.Master, make func() (hooks.Module, error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.list = append(m.list, &loadable{info, in, master, make})
+}
+
+func (m *modules) find(name string) (*loadable, error) {
+	for _, l := range m.list {
+		if l.info.Name == name {
+			return l, nil
+		}
+	}
+	return nil, control.Errorf(control.CodeNotFound, "this guard has no module %q", name)
+}
+
+// load makes a module and registers it.
+func (m *modules) load(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	mod, err := l.make()
+	if err != nil {
+		return fmt.Errorf("module %s: %w", name, err)
+	}
+	_, err = l.master.Register(mod)
+	return err
+}
+
+// unload takes a module out, unless it is permanent.
+func (m *modules) unload(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	return l.master.Unload(name)
+}
+
+// show lists all modules, with the numbers of those that are loaded.
+func (m *modules) show() []control.Module {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []control.Module
+	for _, l := range m.list {
+		c := control.Module{
+			Name: l.info.Name, Description: l.info.Description, Monitors: l.info.Monitors.String(),
+			Master: l.in, Permanent: l.info.Permanent,
+		}
+		for _, e := range l.master.Modules() {
+			if e.Name == l.info.Name {
+				c.Loaded, c.ID, c.Calls, c.Refused = true, uint32(e.ID), e.Calls, e.Refused
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// changeModule answers module.load and module.unload.
+func (g *guard) changeModule(name, op string, change func(string) error) error {
+	switch err := change(name); {
+	case err == nil:
+	case errors.Is(err, hooks.ErrDuplicate):
+		return control.Errorf(control.CodeConflict, "module %s is loaded already", name)
+	case errors.Is(err, hooks.ErrPermanent):
+		return control.Errorf(control.CodeConflict, "module %s can't be unloaded while the container runs", name)
+	case errors.Is(err, hooks.ErrNotFound):
+		return control.Errorf(control.CodeConflict, "module %s isn't loaded", name)
+	default:
+		return err
+	}
+	hint := ""
+	if op == audit.OpUnload {
+		hint = "klwctl module load " + g.setup.ID + " " + name
+	}
+	g.notice(op, name, hint)
+	return nil
+}

@@ -1,0 +1,116 @@
+package guard
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"klw/hooks"
+	"klw/internal/audit"
+	"klw/internal/handshake"
+	"klw/internal/layout"
+	"klw/internal/policy"
+	"klw/internal/view"
+)
+
+// readPolicy parses the policy. Rules are named by the file's last name and the line.
+func (g *guard) readPolicy() (err error) {
+	if g.text, err = os.ReadFile(g.setup.Policy); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	g.policy, err = ParsePolicy(g.setup.Policy, g.text, layout.Root(g.setup.Root))
+	return err
+}
+
+// ParsePolicy parses a policy as a guard of this root does.
+func ParsePolicy(file string, text []byte, root layout.Root) (*policy.Policy, error) {
+	return policy.ParseWith(filepath.Base(file), text, policy.FolderResolver(os.DirFS(root.Policies())))
+}
+
+// openLog opens the events.
+func (g *guard) openLog() error {
+	root := layout.Root(g.setup.Root)
+	g.dir = root.Container(g.setup.ID)
+	log, err := audit.Open(root.Events(), g.setup.ID, audit.Options{
+		Application: g.policy.Application, Compartment: g.policy.Compartment,
+	})
+	if err != nil {
+		return err
+	}
+	g.log = log
+	g.undo.push("close the event log", log.Close)
+	return nil
+}
+
+// startTraces writes down that this guard exists.
+func (g *guard) startTraces() error {
+	self, err := handshake.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	g.traces.path = g.dir.Guard()
+	g.undo.push("remove the traces", g.traces.remove)
+	return g.traces.change(func(t *handshake.Traces) {
+		t.Guard, t.Cgroup = self, ownCgroup(g.setup.Cgroup)
+	})
+}
+
+func (g *guard) watchCgroup() error {
+	c, err := openCgroup(g.setup.Cgroup)
+	if err != nil {
+		return err
+	}
+	g.cgroup = c
+	g.undo.push("close the cgroup", func() error { c.close(); return nil })
+	return nil
+}
+
+// makeMasters makes both masters. What is registered goes before them: their undoing comes first.
+func (g *guard) makeMasters() {
+	observe := func(c *hooks.Call, info hooks.Info, v hooks.Verdict) { g.log.Record(audit.FromCall(c, info, v)) }
+	g.files, g.kernel = hooks.NewMaster(observe), hooks.NewMaster(observe)
+	g.undo.push("close the master of the files", g.files.Close)
+	g.undo.push("close the master of the kernel", func() error { return g.endKernel() })
+	g.modules.observe = observe
+}
+
+// makeViews makes the detached mounts, in Setup's order.
+func (g *guard) makeViews() (mounts []*os.File, err error) {
+	g.server = view.NewServer(g.files)
+	// Pushed before the views' own undoing, so it runs after it: a view that is still served is never unguarded.
+	g.undo.push("unload the modules of the files", func() error { return unregisterAll(g.files) })
+	for i, m := range g.setup.Mounts {
+		mount, err := g.makeView(i, m)
+		if err != nil {
+			closeFiles(mounts)
+			return nil, fmt.Errorf("view of %s at %s: %w", m.Source, m.Destination, err)
+		}
+		mounts = append(mounts, mount)
+	}
+	return mounts, nil
+}
+
+func (g *guard) makeView(i int, m handshake.Mount) (*os.File, error) {
+	v, err := g.server.Add(view.Options{
+		Name: fmt.Sprintf("klw-%s-%d", g.setup.ID, i), Source: m.Source, Inside: m.Destination, ReadOnly: m.ReadOnly,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.undo.push("end the view of "+m.Destination, func() error { v.Abort(); return nil })
+	g.views = append(g.views, v)
+	return v.Mount()
+}
+
+// unregisterAll takes every module out of a master, the last one first.
+func unregisterAll(m *hooks.Master) error {
+	list := m.Modules()
+	for i := len(list) - 1; i >= 0; i-- {
+		if err := m.Unregister(list[i].Name); err != nil {
+			return err
+		}
+		slog.Debug("unregistered", "module", list[i].Name)
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"klw/fsguard"
+	"klw/hooks"
+	"klw/internal/audit"
+	"klw/internal/handshake"
+	"klw/internal/layout"
+	"klw/internal/policy"
+	"klw/internal/view"
+)
+
+// guard is one klw-guard at work.
+type guard struct {
+	conn  *handshake.Conn
+	setup handshake.Setup
+	dir   layout.Dir
+	since time.Time
+	level slog.LevelVar
+	undo  undo
+
+	text   []byte
+	policy *policy.Policy
+	log    *audit.Log
+	traces traces
+	cgroup *cgroup
+	state  state
+
+	files     *hooks.Master
+	kernel    *hooks.Master
+	modules   modules
+	server    *view.Server
+	views     []*view.View
+	users     fsguard.UserLookup
+	fileRules *fsguard.Module
+	replicas  []*replica
+
+	warnings    []string
+	notEnforced []string
+}
+
+// Serve is the program "klw-guard serve": it guards one container, over the conversation on descriptor
+// handshake.FD, until the container ends. What went wrong has been logged and, if klw-runc still listened, told; ok says
+// that nothing did.
+func Serve() (ok bool) {
+	conn, err := handshake.NewConn(handshake.FD)
+	if err == nil {
+		err = isolate()
+	}
+	if err != nil {
+		slog.Error("the guard can't start", "error", err)
+		return false
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	defer stop()
+	return serve(ctx, conn) == nil
+}
+
+func serve(ctx context.Context, conn *handshake.Conn) error {
+	g := &guard{conn: conn, since: time.Now()}
+	g.state.Store(stateStarting)
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: &g.level})))
+	err := g.begin(ctx)
+	if err == nil {
+		err = g.live(ctx)
+	}
+	g.state.Store(stateEnding)
+	undone := g.undo.run()
+	if undone != nil {
+		slog.Error("something is left", "error", undone)
+	}
+	if err != nil && !errors.Is(err, errStopped) {
+		slog.Error("the guard ends", "error", err)
+		conn.Send(&handshake.Message{Failed: err.Error()})
+	}
+	conn.Close()
+	return errors.Join(err, undone)
+}
+
+// errStopped: the guard was told to stop before it was Ready, or klw-runc went away.
+var errStopped = errors.New("stopped before the container was ready")
+
+// begin goes through the handshake.
+func (g *guard) begin(ctx context.Context) error {
+	m, err := g.recv(ctx)
+	if err != nil {
+		return err
+	}
+	if m.Setup == nil {
+		return errors.New("handshake: the first message isn't Setup")
+	}
+	g.setup = *m.Setup
+	mounts, err := g.prepare()
+	if err != nil {
+		return err
+	}
+	err = g.conn.Send(&handshake.Message{Views: &handshake.Views{}}, mounts...)
+	closeFiles(mounts)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStopped, err)
+	}
+	if m, err = g.recv(ctx); err != nil {
+		return err
+	}
+	if m.Attach == nil {
+		return errors.New("handshake: the second message isn't Attach")
+	}
+	if err := g.attach(*m.Attach); err != nil {
+		return err
+	}
+	g.state.Store(stateEnforcing)
+	g.notice(audit.OpStart, "", "")
+	if err := g.conn.Send(&handshake.Message{Ready: &handshake.Ready{}}); err != nil {
+		return fmt.Errorf("%w: %w", errStopped, err)
+	}
+	return g.conn.Close()
+}
+
+// recv waits for klw-runc's next message.
+func (g *guard) recv(ctx context.Context) (*handshake.Message, error) {
+	defer context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Unix(1, 0)) })()
+	m, files, err := g.conn.Recv()
+	closeFiles(files)
+	switch {
+	case ctx.Err() != nil:
+		g.conn.SetDeadline(time.Now().Add(time.Second)) // for saying so
+		return nil, fmt.Errorf("%w: by a signal", errStopped)
+	case errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("%w: klw-runc went away", errStopped)
+	}
+	return m, err
+}
+
+// prepare makes everything up to the detached mounts, one for each of Setup's.
+func (g *guard) prepare() ([]*os.File, error) {
+	for _, do := range []func() error{g.readPolicy, g.openLog, g.startTraces, g.watchCgroup, g.replicate} {
+		if err := do(); err != nil {
+			return nil, err
+		}
+	}
+	g.makeMasters()
+	mounts, err := g.makeViews()
+	if err == nil {
+		err = g.bindFiles()
+	}
+	if err == nil {
+		err = g.control()
+	}
+	if err != nil {
+		closeFiles(mounts)
+		return nil, err
+	}
+	return mounts, nil
+}
+
+// live waits for the end of the container, or a signal.
+func (g *guard) live(ctx context.Context) error {
+	slog.Info("enforcing", "container", g.setup.ID, "policy", g.setup.Policy, "application", g.policy.Application)
+	err := g.cgroup.waitEmpty(ctx)
+	if errors.Is(err, context.Canceled) {
+		slog.Warn("stopped by a signal while the container may still run: its files are closed from now on")
+		err = nil
+	}
+	g.notice(audit.OpStop, "", "")
+	return err
+}
+
+// notice records something about the guard itself.
+func (g *guard) notice(op, module, hint string) {
+	if module == "" {
+		module = "guard"
+	}
+	g.log.Record(audit.Event{
+		PID: uint32(os.Getpid()), UID: uint32(os.Geteuid()), Comm: "klw-guard",
+		Operation: op, Module: module, Decision: audit.Notice, Hint: hint,
+	})
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
