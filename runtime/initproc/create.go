@@ -29,6 +29,10 @@ func (p *proc) session() error {
 	if _, err := unix.Setsid(); err != nil {
 		return doing(err, "making a session")
 	}
+	return p.keyring()
+}
+
+func (p *proc) keyring() error {
 	if p.Config.NoNewKeyring {
 		return nil
 	}

@@ -2,9 +2,16 @@ package initproc
 
 import "golang.org/x/sys/unix"
 
-// enter runs the process in a container that runs already, whose namespaces this process is in but for the pid one.
+// enter runs the process in a container that runs already, whose namespaces this process is in but for the pid one:
+// that is entered by the process only (executeInside), which also makes the session then.
 func (p *proc) enter() error {
-	if err := p.session(); err != nil {
+	p.host.proc = -1
+	if p.PIDNS == 0 {
+		if _, err := unix.Setsid(); err != nil {
+			return doing(err, "making a session")
+		}
+	}
+	if err := p.keyring(); err != nil {
 		return err
 	}
 	here, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -16,6 +23,11 @@ func (p *proc) enter() error {
 		return err
 	}
 	unix.Close(here)
-	p.host.proc = -1
+	if p.PIDNS != 0 {
+		if err := unix.Setns(p.PIDNS, unix.CLONE_NEWPID); err != nil {
+			return doing(err, "entering the container's pid namespace")
+		}
+		unix.Close(p.PIDNS)
+	}
 	return p.process()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"klw/internal/fork"
 	"klw/runtime/launch"
 )
 
@@ -78,12 +79,34 @@ func variable(env []string, name string) string {
 	return value
 }
 
-// execute becomes the application.
+// execute becomes the application; nothing but the bundle's filters comes in between.
 func (p *proc) execute(path string, s *specs.Process) error {
-	if p.fail == nil {
+	env := environment(s)
+	if p.PIDNS != 0 {
+		return p.executeInside(path, s, env)
+	}
+	if p.wire >= 0 {
 		if err := p.tell(launch.StepExecute); err != nil {
 			return err
 		}
 	}
-	return doing(syscall.Exec(path, s.Args, environment(s)), "exec %s", path)
+	if err := p.bundleFilters(); err != nil {
+		return err
+	}
+	return doing(syscall.Exec(path, s.Args, env), "exec %s", path)
+}
+
+// executeInside executes the process in the pid namespace of the container. klw-init itself never was in it: what runs
+// there can neither see nor trace it, however many capabilities it has (CVE-2016-9962); it meets a process that has
+// given everything up already and is about to execute.
+func (p *proc) executeInside(path string, s *specs.Process, env []string) error {
+	c := &fork.Child{User: -1, Flags: unix.CLONE_PARENT, Session: true, TTY: s.Terminal, NoFile: &p.noFile,
+		Filters: p.Config.Filters, Exe: -1, Path: path, Args: s.Args, Env: env}
+	pid, err := c.Start()
+	if err != nil {
+		return err
+	}
+	p.wire.Send(launch.Message{Step: launch.StepExecute, PID: pid})
+	os.Exit(0)
+	return nil
 }

@@ -1,8 +1,6 @@
 package initproc
 
 import (
-	"unsafe"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -19,23 +17,24 @@ func (p *proc) earlyFilters(s *specs.Process) error {
 	return p.bundleFilters()
 }
 
-// lateFilters loads klw's own filter, which turns no_new_privs on, and then the bundle's: nothing but execve follows.
+// lateFilters loads klw's own filter, which turns no_new_privs on. The bundle's, if they are not in force yet, are the
+// very last thing before execve.
 func (p *proc) lateFilters(s *specs.Process) error {
-	if p.early(s) {
-		return nil
-	}
 	if p.Config.Contain != nil {
 		if err := p.contain(p.Config.Contain); err != nil {
 			return err
 		}
 	}
-	return p.bundleFilters()
+	if p.early(s) {
+		p.Config.Filters = nil
+	}
+	return nil
 }
 
 func (p *proc) bundleFilters() error {
-	for i := range p.Config.Filters {
-		if _, err := load(&p.Config.Filters[i], 0); err != nil {
-			return doing(err, "loading the bundle's seccomp filter")
+	for _, f := range p.Config.Filters {
+		if err := f.Load(); err != nil {
+			return doing(err, "the bundle's filter")
 		}
 	}
 	return nil
@@ -47,22 +46,13 @@ func (p *proc) contain(f *seccomp.Program) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return doing(err, "setting no_new_privs")
 	}
-	listener, err := load(f, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	listener, err := f.LoadListener()
 	if err != nil {
-		return doing(err, "loading klw's seccomp filter")
+		return doing(err, "klw's own filter")
 	}
-	err = unix.Sendmsg(p.Seccomp, []byte("listener"), unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
-	unix.Close(p.Seccomp)
-	unix.Close(listener)
-	return doing(err, "handing the seccomp listener to the guard")
-}
-
-func load(f *seccomp.Program, flags uint) (int, error) {
-	prog := unix.SockFprog{Len: uint16(len(f.Filter)), Filter: unsafe.SliceData(f.Filter)}
-	r, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(f.Flags|flags),
-		uintptr(unsafe.Pointer(&prog)))
-	if e != 0 {
-		return -1, e
+	defer listener.Close()
+	if err := seccomp.Hand(p.Seccomp, listener); err != nil {
+		return err
 	}
-	return int(r), nil
+	return doing(unix.Close(p.Seccomp), "closing the guard's socket")
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -46,6 +47,8 @@ type proc struct {
 	wire launch.Wire
 	host host
 	root root
+	// noFile is the process's limit of open files.
+	noFile syscall.Rlimit
 	// fail reports an error where somebody listens: nil is the wire.
 	fail func(error)
 }

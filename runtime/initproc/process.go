@@ -47,7 +47,7 @@ func (p *proc) process() error {
 // limits lets klw-runc set the resource limits. The runtime of Go has raised the soft limit of open files and remembers
 // what it was, to give it back on exec; setting the limit makes it forget.
 func (p *proc) limits() error {
-	noFile := syscall.Rlimit{Cur: nofile.Cur, Max: nofile.Max}
+	p.noFile = syscall.Rlimit{Cur: nofile.Cur, Max: nofile.Max}
 	if list := p.Config.Spec.Process.Rlimits; len(list) > 0 {
 		if err := p.tell(launch.StepLimit); err != nil {
 			return err
@@ -57,11 +57,11 @@ func (p *proc) limits() error {
 		}
 		for _, l := range list {
 			if l.Type == "RLIMIT_NOFILE" {
-				noFile = syscall.Rlimit{Cur: l.Soft, Max: l.Hard}
+				p.noFile = syscall.Rlimit{Cur: l.Soft, Max: l.Hard}
 			}
 		}
 	}
-	return doing(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &noFile), "setting the limit of open files")
+	return doing(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &p.noFile), "setting the limit of open files")
 }
 
 // directory enters the working directory. Magic links (/proc/self/fd/…) aren't followed, and the result must be inside the root: a leaked descriptor can't lead out (CVE-2024-21626).

@@ -34,13 +34,15 @@ func (p *proc) terminal() error {
 		return doing(err, "handing the terminal to the console socket")
 	}
 	unix.Close(p.Console)
+	if p.PIDNS == 0 { // else the session is made later
+		if err := unix.IoctlSetInt(slave, unix.TIOCSCTTY, 0); err != nil {
+			return doing(err, "making the terminal this session's")
+		}
+	}
 	return useTerminal(slave)
 }
 
 func useTerminal(slave int) error {
-	if err := unix.IoctlSetInt(slave, unix.TIOCSCTTY, 0); err != nil {
-		return doing(err, "making the terminal this session's")
-	}
 	for fd := range 3 {
 		if err := unix.Dup3(slave, fd, 0); err != nil {
 			return doing(err, "using the terminal")

@@ -12,13 +12,14 @@ import (
 // namespaces is what becomes of the spec's list.
 type namespaces struct {
 	flags uintptr // new ones, made by clone; the cgroup and time namespace klw-init makes itself
-	joins []int32 // descriptors of existing ones, in the order in which they are entered
+	joins []int   // descriptors of existing ones, in the order in which they are entered
 	pidns int     // Config.Exec: the one that only the process enters
 	user  bool    // it will be in a user namespace other than ours
+
+	joinUser int // an existing user namespace, or -1
 }
 
-// kinds in the order in which existing ones are entered: the user namespace first, because it may own the others and
-// gives the rights over them; the mount namespace last, because nothing of the host can be opened after it.
+// kinds in the order in which existing ones are entered; the user namespace has its turn in package fork.
 var kinds = []struct {
 	kind specs.LinuxNamespaceType
 	flag uintptr
@@ -35,7 +36,7 @@ var kinds = []struct {
 }
 
 func (s *starter) findNamespaces() error {
-	s.ns.pidns = -1
+	s.ns.pidns, s.ns.joinUser = -1, -1
 	if s.o.Config.Exec {
 		return s.findRunning()
 	}
@@ -122,9 +123,10 @@ func (s *starter) join(flag uintptr, path string) error {
 		if err != nil || same {
 			return err // entering one's own user namespace is refused by the kernel
 		}
-		s.ns.user = true
+		s.ns.user, s.ns.joinUser = true, fd
+		return nil
 	}
-	s.ns.joins = append(s.ns.joins, int32(fd))
+	s.ns.joins = append(s.ns.joins, fd)
 	return nil
 }
 

@@ -10,10 +10,13 @@ type Options struct {
 	Binary string
 	// ViewMounts are detached mounts, one for each of Config.Views.
 	ViewMounts []*os.File
-	// SeccompSock is a connected UNIX stream or seqpacket socket to the guard, if Config.Contain is set. The listener
-	// is sent as one SCM_RIGHTS message whose data is "listener".
+	// SeccompSock is a connected UNIX stream socket to the guard, if Config.Contain is set. The listener is sent as
+	// seccomp.Hand does.
 	SeccompSock *os.File
-	// ExecFifo is the fifo of layout.Dir.ExecFifo, opened with O_PATH, if Config.Fifo is set.
+	// ExecFifo is the fifo of layout.Dir.ExecFifo, opened with O_PATH, if Config.Fifo is set. Start makes it writable
+	// for everybody: its folder protects it, and klw-init opens it as the container's user. Whoever opens it for
+	// reading lets klw-init go on; what can be read is "0", and after it, if the application could not be executed,
+	// an Error as JSON. The end comes with the execution.
 	ExecFifo *os.File
 	// Stdin, Stdout and Stderr of the process; nil is /dev/null. Not used if the process has a terminal.
 	Stdin, Stdout, Stderr *os.File

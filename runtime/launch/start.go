@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
-	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"klw/internal/nofile"
+	"klw/internal/fork"
 )
 
 // Start makes klw-init in the namespaces of the spec. It returns once the process exists, before it does anything.
@@ -56,8 +53,8 @@ func check(o *Options) error {
 type starter struct {
 	o     Options
 	ns    namespaces
-	files []int32 // the child's descriptors by number
-	owned []int   // to be closed afterwards
+	files []int // the child's descriptors by number
+	owned []int // to be closed afterwards
 }
 
 func (s *starter) own(fd int) int {
@@ -75,6 +72,11 @@ func (s *starter) start() (*Init, error) {
 	// Not traceable, and not by a process of a container that a fork of ours enters.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("becoming untraceable: %w", err)
+	}
+	if s.o.Config.Fifo {
+		if err := os.Chmod(fmt.Sprintf("/proc/self/fd/%d", s.o.ExecFifo.Fd()), 0o622); err != nil {
+			return nil, fmt.Errorf("opening the exec fifo to the container's user: %w", err)
+		}
 	}
 	if err := s.findNamespaces(); err != nil {
 		return nil, err
@@ -112,7 +114,7 @@ func (s *starter) spawn(exe, wire int) (int, error) {
 		return 0, err
 	}
 	for n := range s.o.PreserveFDs {
-		s.files = append(s.files, int32(3+n))
+		s.files = append(s.files, 3+n)
 	}
 	wireNumber := s.pass(wire)
 	p := s.payload()
@@ -133,7 +135,7 @@ func (s *starter) spawn(exe, wire int) (int, error) {
 
 // pass makes a descriptor of ours one of the child's and gives its number there.
 func (s *starter) pass(fd int) int {
-	s.files = append(s.files, int32(fd))
+	s.files = append(s.files, fd)
 	return len(s.files) - 1
 }
 
@@ -175,127 +177,10 @@ func (s *starter) payload() *Payload {
 
 // fork starts the child and gives its pid.
 func (s *starter) fork(exe int, args []string) (int, error) {
-	var report, maps [2]int
-	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
-		return 0, fmt.Errorf("making a pipe: %w", err)
-	}
-	s.own(report[0])
-	if err := unix.Pipe2(maps[:], unix.O_CLOEXEC); err != nil {
-		return 0, fmt.Errorf("making a pipe: %w", err)
-	}
-	s.own(maps[1])
-	c := &child{joins: s.ns.joins, second: len(s.ns.joins) > 0, flags: s.ns.flags, maps: -1, root: s.ns.user, files: s.files}
-	c.noFile = syscall.Rlimit{Cur: nofile.Cur, Max: nofile.Max}
-	c.argv = cStrings(args)
-	c.envv = cStrings([]string{"GOMAXPROCS=2", "GOGC=off"})
-	c.empty = new(byte)
-	if err := s.place(c, exe, report[1], maps[0]); err != nil {
-		return 0, err
-	}
-	pid, err := c.fork()
-	runtime.KeepAlive(s)
-	unix.Close(report[1])
-	unix.Close(maps[0])
-	if err != nil {
-		return 0, err
-	}
-	return s.settle(c, pid, report[0], maps[1])
-}
-
-// place moves what the child itself uses to numbers above those that it fills.
-func (s *starter) place(c *child, exe, report, maps int) error {
-	top := len(s.files)
-	for _, fd := range append(s.files, s.ns.joins...) {
-		top = max(top, int(fd)+1)
-	}
-	for _, d := range []struct {
-		to   *int32
-		from int
-	}{{&c.exe, exe}, {&c.report, report}, {&c.maps, maps}} {
-		fd, err := unix.FcntlInt(uintptr(d.from), unix.F_DUPFD_CLOEXEC, top)
-		if err != nil {
-			return fmt.Errorf("duplicating a descriptor: %w", err)
-		}
-		*d.to = int32(s.own(fd))
-		top = max(top, fd+1)
-	}
-	if s.ns.flags&unix.CLONE_NEWUSER == 0 {
-		c.maps = -1
-	}
-	c.spare = int32(top)
-	return nil
-}
-
-// settle writes the id maps and learns from the child that it executed klw-init.
-func (s *starter) settle(c *child, pid, report, maps int) (int, error) {
-	// Our duplicate of the writing end must go, or the end of the pipe never shows.
-	unix.Close(int(c.report))
-	s.disown(int(c.report))
-	if c.second {
-		r, ok, err := readResult(report)
-		var ws unix.WaitStatus
-		unix.Wait4(pid, &ws, 0, nil)
-		switch {
-		case err != nil:
-			return 0, err
-		case !ok:
-			return 0, fmt.Errorf("the process that enters the namespaces ended: status %#x", ws)
-		case r.Errno != 0:
-			return 0, r.err()
-		}
-		pid = int(r.PID)
-	}
+	c := &fork.Child{Join: s.ns.joins, User: s.ns.joinUser, Flags: s.ns.flags, Root: s.ns.user, Files: s.files, Exe: exe,
+		Args: args, Env: []string{"GOMAXPROCS=2", "GOGC=off"}}
 	if s.ns.flags&unix.CLONE_NEWUSER != 0 {
-		if err := s.writeMaps(pid); err != nil {
-			unix.Kill(pid, unix.SIGKILL)
-			unix.Wait4(pid, nil, 0, nil)
-			return 0, err
-		}
-		if _, err := unix.Write(maps, []byte{1}); err != nil {
-			return 0, fmt.Errorf("letting klw-init go on: %w", err)
-		}
+		c.Maps = s.writeMaps
 	}
-	r, failed, err := readResult(report)
-	if err == nil && failed {
-		unix.Wait4(pid, nil, 0, nil)
-		err = r.err()
-	}
-	return pid, err
-}
-
-func (s *starter) disown(fd int) {
-	for i, o := range s.owned {
-		if o == fd {
-			s.owned = append(s.owned[:i], s.owned[i+1:]...)
-			return
-		}
-	}
-}
-
-// readResult gives what the child reported; not ok is the end of the pipe.
-func readResult(fd int) (r result, ok bool, err error) {
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&r)), int(unsafe.Sizeof(r)))
-	for {
-		n, err := unix.Read(fd, b)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return r, false, fmt.Errorf("reading from the new process: %w", err)
-		case n == 0:
-			return r, false, nil
-		case n != len(b):
-			return r, false, errors.New("reading from the new process: short answer")
-		}
-		return r, true, nil
-	}
-}
-
-// cStrings makes a nil-terminated list of nul-terminated strings.
-func cStrings(list []string) []*byte {
-	out := make([]*byte, 0, len(list)+1)
-	for _, s := range list {
-		out = append(out, unsafe.StringData(s+"\x00"))
-	}
-	return append(out, nil)
+	return c.Start()
 }

@@ -1,0 +1,208 @@
+package fork
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// child is a [Child] as the forked process uses it.
+type child struct {
+	user    int32   // user namespace to enter, or -1
+	joins   []int32 // namespaces to enter, in order
+	again   []bool  // those that could not be entered before the user namespace was
+	second  bool    // clone once more, as a sibling, after entering
+	flags   uintptr
+	maps    int32 // wait for a byte here (the id maps), or -1
+	mapsEnd int32 // its writing end: closed, or the end of a dead parent's would not show
+	root    bool
+	session bool
+	tty     bool
+	noFile  syscall.Rlimit
+	files   []int32 // becomes 0 … n-1
+	spare   int32   // above all descriptors used here
+	report  int32
+	filters []filter
+	exe     int32 // or -1: path
+	path    *byte
+	empty   *byte
+	argv    []*byte
+	envv    []*byte
+}
+
+type filter struct {
+	prog  unix.SockFprog
+	flags uintptr
+}
+
+// result is what a child writes to report: the pid of a second clone, or what failed.
+type result struct{ PID, Errno, Step int32 }
+
+const (
+	stepEnter int32 = iota + 1
+	stepClone
+	stepMaps
+	stepRoot
+	stepSession
+	stepFiles
+	stepFilter
+	stepExecute
+)
+
+var steps = map[int32]string{
+	stepEnter: "entering a namespace", stepClone: "making the namespaces", stepMaps: "waiting for the id maps",
+	stepRoot: "becoming root of the user namespace", stepSession: "making a session",
+	stepFiles: "arranging descriptors", stepFilter: "loading a seccomp filter", stepExecute: "exec",
+}
+
+//go:nosplit
+//go:norace
+func rawClone(flags uintptr) (uintptr, syscall.Errno) {
+	pid, _, e := syscall.RawSyscall6(syscall.SYS_CLONE, flags|uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	return pid, e
+}
+
+// run never returns.
+//
+//go:nosplit
+//go:norace
+func (c *child) run() {
+	var r result
+	if r.Step, r.Errno = c.enter(); r.Errno == 0 {
+		r.Step, r.Errno = c.prepare()
+	}
+	if r.Errno == 0 {
+		r.Step, r.Errno = c.execute()
+	}
+	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&r)), unsafe.Sizeof(r))
+	for {
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 127, 0, 0)
+	}
+}
+
+// enter enters namespaces. Those that this user namespace has rights over come first: they may belong to it and not to
+// the one that is entered; the others follow with the rights that entering gives.
+//
+//go:nosplit
+//go:norace
+func (c *child) enter() (step, errno int32) {
+	for i := 0; i < len(c.joins); i++ {
+		_, _, e := syscall.RawSyscall(unix.SYS_SETNS, uintptr(c.joins[i]), 0, 0)
+		if e != 0 && (e != syscall.EPERM || c.user < 0) {
+			return stepEnter, int32(e)
+		}
+		c.again[i] = e != 0
+	}
+	if c.user >= 0 {
+		if _, _, e := syscall.RawSyscall(unix.SYS_SETNS, uintptr(c.user), unix.CLONE_NEWUSER, 0); e != 0 {
+			return stepEnter, int32(e)
+		}
+	}
+	for i := 0; i < len(c.joins); i++ {
+		if c.again[i] {
+			if _, _, e := syscall.RawSyscall(unix.SYS_SETNS, uintptr(c.joins[i]), 0, 0); e != 0 {
+				return stepEnter, int32(e)
+			}
+		}
+	}
+	return 0, c.cloneAgain()
+}
+
+// cloneAgain: a pid namespace that was entered, and new ones inside a user namespace that was, are the next process's.
+//
+//go:nosplit
+//go:norace
+func (c *child) cloneAgain() (errno int32) {
+	if !c.second {
+		return 0
+	}
+	var r result
+	pid, e := rawClone(c.flags | unix.CLONE_PARENT)
+	if e == 0 && pid == 0 {
+		return 0
+	}
+	r.PID, r.Errno = int32(pid), int32(e)
+	if e != 0 {
+		r.PID, r.Step = 0, stepClone
+	}
+	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&r)), unsafe.Sizeof(r))
+	for {
+		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
+	}
+}
+
+//go:nosplit
+//go:norace
+func (c *child) prepare() (step, errno int32) {
+	if c.maps >= 0 {
+		var b byte
+		syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.mapsEnd), 0, 0)
+		n, _, e := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.maps), uintptr(unsafe.Pointer(&b)), 1)
+		if e == 0 && n != 1 {
+			e = syscall.EPIPE
+		}
+		if e != 0 {
+			return stepMaps, int32(e)
+		}
+	}
+	if c.root {
+		if _, _, e := syscall.RawSyscall(syscall.SYS_SETGID, 0, 0, 0); e != 0 {
+			return stepRoot, int32(e)
+		}
+		if _, _, e := syscall.RawSyscall(syscall.SYS_SETUID, 0, 0, 0); e != 0 {
+			return stepRoot, int32(e)
+		}
+	}
+	if c.session {
+		if _, _, e := syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0); e != 0 {
+			return stepSession, int32(e)
+		}
+	}
+	if c.tty {
+		if _, _, e := syscall.RawSyscall(syscall.SYS_IOCTL, 0, unix.TIOCSCTTY, 0); e != 0 {
+			return stepSession, int32(e)
+		}
+	}
+	return stepFiles, c.arrange()
+}
+
+//go:nosplit
+//go:norace
+func (c *child) arrange() (errno int32) {
+	if _, _, e := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&c.noFile)), 0, 0, 0); e != 0 {
+		return int32(e)
+	}
+	n := int32(len(c.files))
+	for i := int32(0); i < n; i++ {
+		if _, _, e := syscall.RawSyscall(syscall.SYS_DUP3, uintptr(c.files[i]), uintptr(c.spare+i), syscall.O_CLOEXEC); e != 0 {
+			return int32(e)
+		}
+	}
+	for i := int32(0); i < n; i++ {
+		if _, _, e := syscall.RawSyscall(syscall.SYS_DUP3, uintptr(c.spare+i), uintptr(i), 0); e != 0 {
+			return int32(e)
+		}
+	}
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func (c *child) execute() (step, errno int32) {
+	for i := 0; i < len(c.filters); i++ {
+		if _, _, e := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, c.filters[i].flags,
+			uintptr(unsafe.Pointer(&c.filters[i].prog))); e != 0 {
+			return stepFilter, int32(e)
+		}
+	}
+	var e syscall.Errno
+	if c.exe >= 0 {
+		_, _, e = syscall.RawSyscall6(unix.SYS_EXECVEAT, uintptr(c.exe), uintptr(unsafe.Pointer(c.empty)),
+			uintptr(unsafe.Pointer(&c.argv[0])), uintptr(unsafe.Pointer(&c.envv[0])), unix.AT_EMPTY_PATH, 0)
+	} else {
+		_, _, e = syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(c.path)),
+			uintptr(unsafe.Pointer(&c.argv[0])), uintptr(unsafe.Pointer(&c.envv[0])))
+	}
+	return stepExecute, int32(e)
+}
