@@ -92,7 +92,7 @@ func TestContainerReachesOtherMachinesAsTheHost(t *testing.T) {
 	}
 }
 
-// TestHostIsOutOfReach takes the table away at the end, to show that it was the table.
+// TestHostIsOutOfReach takes the table away piece by piece, to show which piece it was.
 func TestHostIsOutOfReach(t *testing.T) {
 	host, container, lan := newSpace(t), newSpace(t), newSpace(t)
 	connectLAN(t, host, lan)
@@ -104,6 +104,10 @@ func TestHostIsOutOfReach(t *testing.T) {
 		if _, err := container.dial(to); err == nil {
 			t.Errorf("the container reaches the host's %s", to)
 		}
+	}
+	host.do(func() error { return flush(l.Table, "from_container") })
+	if _, err := container.dial(targets[2]); err == nil {
+		t.Errorf("only the input hook keeps the container from the host's %s", targets[2])
 	}
 	host.do(func() error { return Cleanup(l.Table, "") })
 	for _, to := range targets {
@@ -145,7 +149,10 @@ func TestForgedSource(t *testing.T) {
 	connectLAN(t, host, lan)
 	l := host.setup("web", container)
 	lan.serve("0.0.0.0:80")
-	forged := netip.MustParseAddr("198.51.100.77")
+	forged := netip.MustParseAddr("203.0.113.77")
+	lan.do(func() error {
+		return netlink.RouteAdd(&netlink.Route{Dst: host32(forged), Gw: net.IPv4(198, 51, 100, 1)})
+	})
 	container.do(func() error {
 		eth, err := netlink.LinkByName("eth0")
 		if err != nil {
@@ -165,6 +172,10 @@ func TestForgedSource(t *testing.T) {
 	})
 	if said, err := container.dial("198.51.100.2:80"); err == nil {
 		t.Errorf("a packet with another source passed, seen as %q", said)
+	}
+	host.do(func() error { return flush(l.Table, "source") })
+	if said, err := container.dial("198.51.100.2:80"); err != nil || !strings.HasPrefix(said, forged.String()) {
+		t.Errorf("this proves nothing: without the rule it doesn't pass either: %q, %v", said, err)
 	}
 }
 

@@ -179,3 +179,14 @@ func (s *space) traces() (names []string) {
 }
 
 func netnsOf(s *space) (netns.NsHandle, error) { return netns.GetFromPid(s.tid) }
+
+// flush empties a chain of a container's table.
+func flush(table, chain string) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: table}
+	conn.FlushChain(&nftables.Chain{Table: t, Name: chain})
+	return conn.Flush()
+}
