@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"sort"
 	"strings"
 )
@@ -15,6 +16,8 @@ type row struct {
 	rate     bool   // more is better (requests per second), else less (time)
 	rounds   int
 	subjects []subject
+	// apart prepares a thread of its own, on which the subjects then run, so that what they start inherits it.
+	apart func() error
 }
 
 type subject struct {
@@ -40,8 +43,25 @@ type figures struct {
 	P90   float64 `json:"p90"`
 }
 
-// measure runs the subjects in turn, round by round, so that what disturbs the machine disturbs all.
-func (r row) measure() (result, error) {
+// measure runs the row, on a thread of its own if it asks for that.
+func (r row) measure() (res result, err error) {
+	if r.apart == nil {
+		return r.inTurn()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with what was prepared
+		if err = r.apart(); err == nil {
+			res, err = r.inTurn()
+		}
+	}()
+	<-done
+	return res, err
+}
+
+// inTurn runs the subjects in turn, round by round, so that what disturbs the machine disturbs all.
+func (r row) inTurn() (result, error) {
 	samples := make([][]float64, len(r.subjects))
 	for round := -1; round < r.rounds; round++ { // one round to warm up
 		for i, s := range r.subjects {
