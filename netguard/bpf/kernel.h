@@ -16,6 +16,12 @@ typedef long long __s64;
 #define SEC(name) __attribute__((section(name), used))
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
+/*
+ * A function that the verifier checks once, on its own, and not on every path that leads to it. Weak, so that the
+ * compiler supposes nothing about what it returns. It returns a long, because the verifier follows comparisons of whole
+ * registers only, and looks at its pointers before it uses them.
+ */
+#define __global __attribute__((noinline, weak))
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) typeof(val) *name
 #define __array(name, val) typeof(val) *name[]

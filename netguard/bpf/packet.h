@@ -77,8 +77,10 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p, int d
 }
 
 /* Gives -1 for what can't be decided. Fragments have a protocol of their own in IPv6 (44) and fail in the caller. */
-static __noinline int parse(struct __sk_buff *skb, struct packet *p, int direction)
+__global long parse(struct __sk_buff *skb, struct packet *p, int direction)
 {
+	if (!p)
+		return -1;
 	int at = skb->protocol == bpf_htons(ETH_P_IP) ? parse4(skb, p, direction) : parse6(skb, p, direction);
 	__u8 ports[4];
 

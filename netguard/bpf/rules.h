@@ -32,11 +32,11 @@ static __always_inline int look_up(void *set, struct inet_key *key, __u16 port)
 }
 
 /* Is there a rule for everybody or for this user? */
-static __noinline int allowed(__u8 action, const struct peer *p, __u32 uid)
+__global long allowed(__u8 action, const struct peer *p, __u32 uid)
 {
 	__u32 state = active_set(), slot = state & ACTIVE_SET;
 	void *set = bpf_map_lookup_elem(&inet_sets, &slot);
-	if (!set)
+	if (!set || !p)
 		return NOTHING;
 	struct inet_key key = {
 		.prefixlen = INET_KEY_BITS,
@@ -64,21 +64,27 @@ static __always_inline void fill_flow(struct flow_key *key, const struct peer *p
 	__builtin_memcpy(key->addr, p->addr, 16);
 }
 
-static __noinline void note_flow(const struct peer *p, __u64 cookie, __u16 local)
+__global long note_flow(const struct peer *p, __u64 cookie, __u16 local)
 {
 	struct flow_key key = {};
 	__u64 now = bpf_ktime_get_ns();
+
+	if (!p)
+		return 0;
 
 	fill_flow(&key, p, cookie, local);
 	__u64 *seen = bpf_map_lookup_elem(&flows, &key);
 	if (!seen || now - *seen > FLOW_REFRESH_NS)
 		bpf_map_update_elem(&flows, &key, &now, BPF_ANY);
+	return 1;
 }
 
-static __noinline int known_flow(const struct peer *p, __u64 cookie, __u16 local)
+__global long known_flow(const struct peer *p, __u64 cookie, __u16 local)
 {
 	struct flow_key key = {};
 
+	if (!p)
+		return 0;
 	fill_flow(&key, p, cookie, local);
 	__u64 *seen = bpf_map_lookup_elem(&flows, &key);
 	return seen && bpf_ktime_get_ns() - *seen < FLOW_NS;
