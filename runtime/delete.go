@@ -18,7 +18,7 @@ import (
 // Time that a guard gets to end by itself after the container's last process (it may have a replica to drain), and
 // that processes get before the guard is killed under them: one that hangs in a view can't die while it is served.
 const (
-	guardTime = 20 * time.Second
+	guardTime = time.Minute
 	stuckTime = 3 * time.Second
 )
 
