@@ -94,6 +94,8 @@ type Call struct {
 
 	NewOffset int64 // copyrange: where in the destination
 
+	Writeback bool // write: whole pages that were stored through a mapping, later; Caller need not be who stored
+
 	Socket *Socket
 }
 

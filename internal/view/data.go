@@ -72,7 +72,7 @@ func (s *session) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (
 		off, w.append = st.Size, false
 	}
 	c := &hooks.Call{Op: hooks.OpWrite, Caller: caller(&in.InHeader), File: f.node.Inode,
-		Flags: f.flags, Offset: off, Data: data}
+		Flags: f.flags, Offset: off, Data: data, Writeback: in.WriteFlags&fuse.WRITE_CACHE != 0}
 	res := s.ask(c, func(c *hooks.Call) hooks.Result { return s.write(w, c) })
 	return uint32(res.N), status(res)
 }
