@@ -29,6 +29,13 @@ func (w *Writer) Reserve(n int) error {
 	return nil
 }
 
+// Hold reserves n bytes more out of a reservation that the caller has and is about to release.
+func (w *Writer) Hold(n int) {
+	w.mu.Lock()
+	w.reserved += int64(n)
+	w.mu.Unlock()
+}
+
 // Release gives a reservation back, whether it was used or not.
 func (w *Writer) Release(n int) {
 	w.mu.Lock()

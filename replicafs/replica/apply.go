@@ -107,6 +107,9 @@ func (a *Applier) applyExchange(r *journal.Record) error {
 		}
 		return a.parentTimes(r)
 	}
+	if err := errors.Join(a.cutLoop(x, to.parent), a.cutLoop(y, from.parent)); err != nil {
+		return err
+	}
 	old, err := a.get(from.parent)
 	if err != nil {
 		return err
