@@ -1,10 +1,12 @@
 package guard
 
 import (
+	"errors"
 	"log/slog"
 
 	"klw/fsguard"
 	"klw/hooks"
+	"klw/hooks/seal"
 	"klw/internal/handshake"
 	"klw/netguard"
 )
@@ -37,6 +39,19 @@ func (g *guard) bindFiles() error {
 	return g.modules.load(m.Info().Name)
 }
 
+// loadSeal takes the listeners of klw's seccomp filter, from the container's first process on.
+func (g *guard) loadSeal() error {
+	make := func() (hooks.Module, error) {
+		return seal.New(seal.Options{
+			Socket: g.dir.Seccomp(), Observe: g.modules.observe, Rule: "seal",
+			Failed: func(err error) { slog.Error("seccomp listener", "error", err) },
+		}), nil
+	}
+	m, _ := make()
+	g.modules.add(m.Info(), mastersKernel, g.kernel, make)
+	return g.modules.load(m.Info().Name)
+}
+
 // attach puts into force what needs the container's first process.
 func (g *guard) attach(a handshake.Attach) error {
 	if err := g.loadSockets(); err != nil {
@@ -64,8 +79,8 @@ func (g *guard) loadSockets() error {
 // attached until the cgroup goes.
 func (g *guard) endKernel() error {
 	if full, err := g.cgroup.populated(); full || err != nil {
-		slog.Warn("the container still runs: its socket rules stay in force")
-		return err
+		slog.Warn("the container still runs: its socket rules and system call filter stay in force")
+		return errors.Join(err, removeSockets(g.dir)) // what the filter asks is refused when this process is gone
 	}
 	if err := unregisterAll(g.kernel); err != nil {
 		return err

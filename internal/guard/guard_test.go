@@ -17,12 +17,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
 	"klw/internal/audit"
 	"klw/internal/control"
 	"klw/internal/handshake"
 	"klw/internal/layout"
+	"klw/internal/seccomp"
+	"klw/netguard/link"
 )
 
 // The tests start this binary again: as the guard, and as the application in the container.
@@ -147,8 +150,12 @@ func (f *fixture) startGuard() {
 	f.ended = make(chan error, 1)
 	go func() { f.ended <- f.cmd.Wait() }()
 	f.t.Cleanup(func() {
-		f.cmd.Process.Kill()
 		conn.Close()
+		if err := Cleanup(context.Background(), f.root, f.id); err != nil {
+			f.t.Errorf("clean up: %v", err)
+		}
+		f.cmd.Process.Kill() // one that never wrote its traces
+		f.nothingLeft()
 		if f.t.Failed() {
 			text, _ := os.ReadFile(f.root.Container(f.id).GuardLog())
 			f.t.Logf("guard's log:\n%s", text)
@@ -231,13 +238,21 @@ func (f *fixture) nothingLeft() {
 	if err != nil || strings.Contains(string(mounts), f.id) || strings.Contains(string(mounts), f.bundle) {
 		f.t.Errorf("a mount is left: %v\n%s", err, mounts)
 	}
-	links, err := net.Interfaces()
-	if err != nil {
-		f.t.Error(err)
+	table, veth := link.Names(f.id)
+	if _, err := net.InterfaceByName(veth); err == nil {
+		f.t.Errorf("interface %s is left", veth)
 	}
-	for _, l := range links {
-		if strings.HasPrefix(l.Name, "klw") && strings.Contains(l.Name, f.id) {
-			f.t.Errorf("interface %s is left", l.Name)
+	conn, err := nftables.New()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	tables, err := conn.ListTables()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, t := range tables {
+		if t.Name == table {
+			f.t.Errorf("table %s is left", t.Name)
 		}
 	}
 }
@@ -336,11 +351,36 @@ func perform(dir, command string, args []string) string {
 		if conn, err = net.Dial("tcp", args[0]); err == nil {
 			conn.Close()
 		}
-	case "setuid":
+	case "confine":
+		err = confine(args[0])
+	case "setuid": // of this thread
 		id, _ := strconv.Atoi(args[0])
-		err = unix.Setresuid(-1, id, -1)
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), uintptr(id), ^uintptr(0)); errno != 0 {
+			err = errno
+		}
+	case "mount":
+		err = unix.Mount("none", dir, "tmpfs", 0, "")
 	}
 	return errnoOf(err)
+}
+
+// confine does what klw-init does last.
+func confine(socket string) error {
+	unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	listener, err := seccomp.Contain(seccomp.Options{Seal: true}).LoadListener()
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
+		return err
+	}
+	return seccomp.Hand(fd, listener)
 }
 
 func errnoOf(err error) string {

@@ -155,6 +155,9 @@ func (g *guard) prepare() ([]*os.File, error) {
 		err = g.bindFiles()
 	}
 	if err == nil {
+		err = g.loadSeal()
+	}
+	if err == nil {
 		err = g.control()
 	}
 	if err != nil {

@@ -69,6 +69,31 @@ func TestGuardGuardsUntilTheContainerEnds(t *testing.T) {
 	f.nothingLeft()
 }
 
+func TestSystemCallsAreRefusedAndTold(t *testing.T) {
+	f := newFixture(t, policyText)
+	f.run()
+	for _, tc := range [][]string{
+		{"ok", "confine", f.root.Container(f.id).Seccomp()},
+		{"EPERM", "mount"},
+		{"ok", "setuid", "33"},
+		{"EPERM", "setuid", "0"},
+	} {
+		if got := f.app.do(tc[1], tc[2:]...); got != tc[0] {
+			t.Errorf("%v gave %s", tc[1:], got)
+		}
+	}
+	f.app.end()
+	if err := f.wait(); err != nil {
+		t.Fatal(err)
+	}
+	got := refusals(f.events())
+	if len(got) != 2 || !strings.HasPrefix(got[0], "syscall mount(") || !strings.Contains(got[0], "seal no rule EPERM") ||
+		!strings.HasPrefix(got[1], "setuid setresuid(") || !strings.Contains(got[1], "seal seal EPERM") {
+		t.Errorf("events\n%s", strings.Join(got, "\n"))
+	}
+	f.nothingLeft()
+}
+
 func TestControlChannel(t *testing.T) {
 	f := newFixture(t, policyText)
 	f.run()
@@ -108,6 +133,7 @@ func TestControlChannel(t *testing.T) {
 	}{
 		{control.MethodModuleLoad, "files", control.CodeConflict},
 		{control.MethodModuleUnload, "audit", control.CodeConflict},
+		{control.MethodModuleUnload, "seal", control.CodeConflict},
 		{control.MethodModuleLoad, "nothing", control.CodeNotFound},
 	} {
 		if err := c.Call(ctx, tc.method, control.Name{Name: tc.name}, nil); !errors.As(err, &coded) || coded.Code != tc.code {
