@@ -49,13 +49,22 @@ func native() arch {
 	return archX86_64
 }
 
-// number looks a call up by name.
-func (a arch) number(name string) (uint32, bool) {
-	i, ok := slices.BinarySearch(names[:], name)
-	if !ok || numbers[a][i] < 0 {
+// lookup finds a name's index in names and numbers.
+func lookup(name string) (index int, ok bool) { return slices.BinarySearch(names[:], name) }
+
+// number gives the number of the call with that index; ok is false if the ABI lacks it.
+func (a arch) number(index int) (nr uint32, ok bool) {
+	n := numbers[a][index]
+	return uint32(n), n >= 0
+}
+
+// numberOf looks a call up by name.
+func (a arch) numberOf(name string) (nr uint32, ok bool) {
+	i, ok := lookup(name)
+	if !ok {
 		return 0, false
 	}
-	return uint32(numbers[a][i]), true
+	return a.number(i)
 }
 
 // callName gives the ABI of a call as the kernel reports it, and its name. The name is "" for a number that klw doesn't

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -40,11 +41,11 @@ func contain(a arch, o Options) Program {
 func containSpans(a arch, o Options) []span {
 	entries := known(a)
 	for _, r := range Refusals() {
-		nr, ok := a.number(r.Call)
+		nr, ok := a.numberOf(r.Call)
 		if !ok || r.Sealed && !o.Seal {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(entries, nr, func(e entry, nr uint32) int { return int(e.nr) - int(nr) })
+		i, _ := slices.BinarySearchFunc(entries, nr, func(e entry, nr uint32) int { return cmp.Compare(e.nr, nr) })
 		entries[i].refuse(r)
 	}
 	last := entries[len(entries)-1].nr
@@ -57,13 +58,13 @@ func containSpans(a arch, o Options) []span {
 
 // known lists an ABI's calls in order of their numbers, all allowed.
 func known(a arch) []entry {
-	var entries []entry
+	entries := make([]entry, 0, len(names))
 	for _, nr := range numbers[a] {
 		if nr >= 0 {
 			entries = append(entries, entry{uint32(nr), decision{otherwise: allow}})
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return int(a.nr) - int(b.nr) })
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.nr, b.nr) })
 	return entries
 }
 

@@ -28,7 +28,7 @@ func TestContainAgreesWithList(t *testing.T) {
 }
 
 func genListed(a arch) *rapid.Generator[uint32] {
-	return rapid.Map(rapid.SampledFrom(Refusals()), func(r Refusal) uint32 { nr, _ := a.number(r.Call); return nr })
+	return rapid.Map(rapid.SampledFrom(Refusals()), func(r Refusal) uint32 { nr, _ := a.numberOf(r.Call); return nr })
 }
 
 // genContainValue gives values that mean something to a refused call, with and without bits in the upper half.

@@ -114,7 +114,7 @@ func (e *emitter) search(s section, spans []span) place {
 
 // assemble makes the filter: the section of the call's architecture answers, or foreign where there is none.
 func assemble(sections []section, foreign action) ([]unix.SockFilter, error) {
-	e := &emitter{rets: map[action]place{}}
+	e := &emitter{code: make([]unix.SockFilter, 0, 512), rets: map[action]place{}}
 	at := e.ret(foreign)
 	for _, s := range slices.Backward(sections) {
 		next := at

@@ -35,7 +35,7 @@ func TestEveryRefusal(t *testing.T) {
 	j := job{Program: Contain(Options{Seal: true}), UID: 33}
 	var want []Refusal
 	for _, r := range Refusals() {
-		if _, ok := native().number(r.Call); !ok {
+		if _, ok := native().numberOf(r.Call); !ok {
 			continue
 		}
 		for n := range max(len(r.any), 1) {

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -17,10 +18,8 @@ type profile struct {
 
 // call is one entry of the profile's list of calls.
 type call struct {
-	path  string // its place in config.json
-	names []string
-	act   action
-	alts  [][]cond // any of these sets of conditions; one empty set where the entry has no args
+	names []int // indices of the names that are known
+	rules []rule
 }
 
 const (
@@ -31,8 +30,8 @@ const (
 
 // parse checks a section. Every error names the place in config.json.
 func parse(s *specs.LinuxSeccomp) (p profile, err error) {
-	if p.otherwise, err = parseAction("linux.seccomp.default", "Action", s.DefaultAction, s.DefaultErrnoRet); err != nil {
-		return p, err
+	if p.otherwise, err = parseAction("defaultAction", "defaultErrnoRet", s.DefaultAction, s.DefaultErrnoRet); err != nil {
+		return p, fmt.Errorf("linux.seccomp.%w", err)
 	}
 	if isNotify(p.otherwise) {
 		return p, fmt.Errorf("linux.seccomp.defaultAction: %s can't be the default", specs.ActNotify)
@@ -43,14 +42,16 @@ func parse(s *specs.LinuxSeccomp) (p profile, err error) {
 	if err = p.parseCalls(s.Syscalls); err != nil {
 		return p, err
 	}
-	notifies := false
-	for _, c := range p.calls {
-		notifies = notifies || isNotify(c.act)
-	}
+	notifies := p.notifies()
 	if notifies && s.ListenerPath == "" {
 		return p, fmt.Errorf("linux.seccomp.listenerPath: missing, though an action is %s", specs.ActNotify)
 	}
 	return p, p.parseFlags(s.Flags, notifies)
+}
+
+// notifies tells whether an entry needs a listener.
+func (p *profile) notifies() bool {
+	return slices.ContainsFunc(p.calls, func(c call) bool { return isNotify(c.rules[0].act) })
 }
 
 func (p *profile) parseArchs(list []specs.Arch) error {
@@ -91,31 +92,43 @@ func (p *profile) parseFlags(list []specs.LinuxSeccompFlag, notifies bool) error
 func (p *profile) parseCalls(list []specs.LinuxSyscall) error {
 	p.calls = make([]call, 0, len(list))
 	for i, s := range list {
-		c := call{path: fmt.Sprintf("linux.seccomp.syscalls[%d]", i), names: s.Names}
-		var err error
-		if c.act, err = parseAction(c.path+".", "action", s.Action, s.ErrnoRet); err != nil {
-			return err
-		}
-		for j, name := range s.Names {
-			if name == "" {
-				return fmt.Errorf("%s.names[%d]: empty, expected a system call's name", c.path, j)
-			}
-			if name == "write" && isNotify(c.act) {
-				return fmt.Errorf("%s.names[%d]: write can't be %s: the container could not be started", c.path, j,
-					specs.ActNotify)
-			}
-		}
-		if c.alts, err = parseArgs(c.path, s.Args); err != nil {
-			return err
+		c, err := parseCall(s, i)
+		if err != nil {
+			return fmt.Errorf("linux.seccomp.syscalls[%d].%w", i, err)
 		}
 		p.calls = append(p.calls, c)
 	}
 	return nil
 }
 
+// parseCall reads an entry. Unknown names are left out: a profile may know more calls than klw.
+func parseCall(s specs.LinuxSyscall, place int) (c call, err error) {
+	act, err := parseAction("action", "errnoRet", s.Action, s.ErrnoRet)
+	if err != nil {
+		return c, err
+	}
+	c.names = make([]int, 0, len(s.Names))
+	for i, name := range s.Names {
+		switch {
+		case name == "":
+			return c, fmt.Errorf("names[%d]: empty, expected a system call's name", i)
+		case name == "write" && isNotify(act):
+			return c, fmt.Errorf("names[%d]: write can't be %s: the container could not be started", i, specs.ActNotify)
+		}
+		if index, ok := lookup(name); ok {
+			c.names = append(c.names, index)
+		}
+	}
+	alts, err := parseArgs(s.Args)
+	for _, conds := range alts {
+		c.rules = append(c.rules, rule{conds, act, place})
+	}
+	return c, err
+}
+
 // parseArgs gives the sets of conditions of an entry. As with runc, all conditions must hold; but if two are about the
 // same argument, any one of all is enough.
-func parseArgs(path string, list []specs.LinuxSeccompArg) ([][]cond, error) {
+func parseArgs(list []specs.LinuxSeccompArg) ([][]cond, error) {
 	var all []cond
 	var seen [maxArgs]bool
 	either := false
@@ -123,10 +136,10 @@ func parseArgs(path string, list []specs.LinuxSeccompArg) ([][]cond, error) {
 		o, ok := find(operatorWords[:], string(a.Op))
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("%s.args[%d].op: unknown operator %q, expected one of %s", path, i, a.Op,
+			return nil, fmt.Errorf("args[%d].op: unknown operator %q, expected one of %s", i, a.Op,
 				expected(operatorWords[:]))
 		case a.Index >= maxArgs:
-			return nil, fmt.Errorf("%s.args[%d].index: %d, expected 0 to %d", path, i, a.Index, maxArgs-1)
+			return nil, fmt.Errorf("args[%d].index: %d, expected 0 to %d", i, a.Index, maxArgs-1)
 		}
 		c := cond{arg: uint8(a.Index), op: o, value: a.Value}
 		if o == opMasked {
@@ -146,11 +159,11 @@ func parseArgs(path string, list []specs.LinuxSeccompArg) ([][]cond, error) {
 	return alts, nil
 }
 
-// parseAction reads an action and its errno, found at path+field and path+ErrnoRet (errnoRet where field is "action").
-func parseAction(path, field string, name specs.LinuxSeccompAction, errno *uint) (action, error) {
+// parseAction reads an action and its errno, which config.json has under those two names.
+func parseAction(field, errnoField string, name specs.LinuxSeccompAction, errno *uint) (action, error) {
 	act, ok := find(actionWords[:], string(name))
 	if !ok {
-		return 0, fmt.Errorf("%s%s: unknown action %q, expected one of %s", path, field, name, expected(actionWords[:]))
+		return 0, fmt.Errorf("%s: unknown action %q, expected one of %s", field, name, expected(actionWords[:]))
 	}
 	data, limit := uint(unix.EPERM), uint(maxErrno)
 	switch act {
@@ -159,7 +172,7 @@ func parseAction(path, field string, name specs.LinuxSeccompAction, errno *uint)
 		limit = maxData
 	default:
 		if errno != nil {
-			return 0, fmt.Errorf("%s%s: %s takes no errno", path, errnoField(field), name)
+			return 0, fmt.Errorf("%s: %s takes no errno", errnoField, name)
 		}
 		return act, nil
 	}
@@ -167,16 +180,9 @@ func parseAction(path, field string, name specs.LinuxSeccompAction, errno *uint)
 		data = *errno
 	}
 	if data > limit {
-		return 0, fmt.Errorf("%s%s: %d, expected 0 to %d", path, errnoField(field), data, limit)
+		return 0, fmt.Errorf("%s: %d, expected 0 to %d", errnoField, data, limit)
 	}
 	return act | action(data), nil
-}
-
-func errnoField(action string) string {
-	if action == "action" {
-		return "errnoRet"
-	}
-	return "ErrnoRet"
 }
 
 func isNotify(a action) bool { return a&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF }

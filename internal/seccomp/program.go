@@ -2,10 +2,11 @@ package seccomp
 
 import "golang.org/x/sys/unix"
 
-// Program is a compiled filter as seccomp(2) takes it. A Program without Filter refuses nothing and need not be loaded.
+// Program is a compiled filter as seccomp(2) takes it. A Program without Filter refuses nothing and need not be loaded. As
+// JSON it is short and quick to read, for the way to klw-init.
 type Program struct {
-	Filter []unix.SockFilter `json:"filter"`
-	Flags  uint              `json:"flags,omitempty"` // SECCOMP_FILTER_FLAG_*
+	Filter []unix.SockFilter
+	Flags  uint // SECCOMP_FILTER_FLAG_*
 }
 
 // Listens tells whether loading the program gives a listener (LoadListener) and not just a filter (Load).

@@ -44,7 +44,7 @@ func (c cond) always(narrow bool) bool {
 type rule struct {
 	conds []cond
 	act   action
-	path  string // where in config.json, for errors
+	place int // in the profile's list of calls, for errors
 }
 
 // decision is the answer to one system call: that of the first rule that holds, else otherwise.
@@ -69,7 +69,8 @@ func (d decision) check() error {
 	for i, r := range d.rules {
 		for _, s := range d.rules[:i] {
 			if r.act != s.act && slices.Equal(r.conds, s.conds) {
-				return fmt.Errorf("%s: answers the same calls and arguments otherwise than %s", r.path, s.path)
+				return fmt.Errorf("linux.seccomp.syscalls[%d]: answers the same calls and arguments otherwise than syscalls[%d]",
+					r.place, s.place)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ func run(t interface{ Fatalf(string, ...any) }, p Program, audit, nr uint32, arg
 
 func mustCall(t *testing.T, a arch, name string) uint32 {
 	t.Helper()
-	nr, ok := a.number(name)
+	nr, ok := a.numberOf(name)
 	if !ok {
 		t.Fatalf("no call %s", name)
 	}
