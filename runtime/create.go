@@ -258,13 +258,17 @@ func (c *creation) launchOptions() (launch.Options, error) {
 		return o, nil
 	}
 	mounts, err := c.guard.Setup(&handshake.Setup{ID: c.ID, Root: string(c.Root), Bundle: c.o.Bundle.Dir,
-		Policy: c.o.Bundle.Policy.File, Mounts: c.views, Cgroup: c.State.Cgroups.V2()})
+		Policy: c.o.Bundle.Policy.File, Mounts: c.views, Cgroup: c.State.Cgroups.V2(),
+		RootMaySetuid: maySetuid(c.o.Bundle.Spec.Process.Capabilities)})
 	if err != nil {
 		return o, err
 	}
 	for i, f := range mounts {
 		o.ViewMounts = append(o.ViewMounts, c.own(f))
 		c.config.Views = append(c.config.Views, c.views[i].Destination)
+		if err := noSetuid(f); err != nil {
+			return o, err
+		}
 	}
 	sock, err := guard.DialSeccomp(c.Dir)
 	if err != nil {
@@ -272,6 +276,16 @@ func (c *creation) launchOptions() (launch.Options, error) {
 	}
 	o.SeccompSock = c.own(sock)
 	return o, nil
+}
+
+// noSetuid makes a view ignore set-user-ID bits. The bundle's options for the mount can't take that back: confine
+// dropped "suid" from them.
+func noSetuid(view *os.File) error {
+	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
+	if err := unix.MountSetattr(int(view.Fd()), "", unix.AT_EMPTY_PATH, attr); err != nil {
+		return fmt.Errorf("make a view nosuid: %w", err)
+	}
+	return nil
 }
 
 func makeFifo(path string) (*os.File, error) {

@@ -1,10 +1,10 @@
 package runtime_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -99,7 +99,7 @@ func (b *box) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// klw runs klw-runc. Standard output is a file, which a detached container may keep.
+// klw runs klw-runc. Its output goes to files, which a detached container may keep.
 func (b *box) klw(args ...string) result {
 	b.Helper()
 	return b.finish(b.command(args...))
@@ -107,24 +107,25 @@ func (b *box) klw(args ...string) result {
 
 func (b *box) finish(cmd *exec.Cmd) result {
 	b.Helper()
-	out, err := os.CreateTemp(b.TempDir(), "out")
-	b.must(err)
-	defer out.Close()
-	var errOut bytes.Buffer
-	cmd.Stdout = out
-	cmd.Stderr = &errOut
-	cmd.WaitDelay = time.Second
+	dir := b.TempDir()
+	for name, to := range map[string]*io.Writer{"out": &cmd.Stdout, "err": &cmd.Stderr} {
+		f, err := os.Create(filepath.Join(dir, name))
+		b.must(err)
+		defer f.Close()
+		*to = f
+	}
 	b.must(cmd.Start())
 	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer timer.Stop()
-	err = cmd.Wait()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		b.Fatal(err)
 	}
-	text, err := os.ReadFile(out.Name())
+	out, err := os.ReadFile(filepath.Join(dir, "out"))
 	b.must(err)
-	return result{cmd.ProcessState.ExitCode(), string(text), errOut.String()}
+	errOut, err := os.ReadFile(filepath.Join(dir, "err"))
+	b.must(err)
+	return result{cmd.ProcessState.ExitCode(), string(out), string(errOut)}
 }
 
 // ok runs klw-runc, which must succeed, and gives its output.

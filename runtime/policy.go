@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"klw/bundle"
 	"klw/internal/seccomp"
@@ -51,6 +54,11 @@ func userName(rootfs string, uid uint32) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// maySetuid says whether the bundle leaves root the capability to become any user.
+func maySetuid(c *specs.LinuxCapabilities) bool {
+	return c != nil && (slices.Contains(c.Permitted, "CAP_SETUID") || slices.Contains(c.Bounding, "CAP_SETUID"))
 }
 
 // filters compiles the bundle's seccomp filter and, under a policy, adds klw's own.
