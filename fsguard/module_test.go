@@ -68,6 +68,8 @@ func TestOperations(t *testing.T) {
 		{hooks.Call{Op: hooks.OpCreate, Dir: dir("/drop"), Name: "x", Flags: rdwr}, refused},
 		{hooks.Call{Op: hooks.OpCreate, Dir: dir("/"), Name: "drop", Flags: wronly}, allowed},
 		{hooks.Call{Op: hooks.OpCreate, Dir: dir("/"), Name: "x", Flags: wronly}, refused},
+		{hooks.Call{Op: hooks.OpCreate, Dir: dir("/srv/d", "/etc/d"), Name: "x", Flags: wronly}, refused},
+		{hooks.Call{Op: hooks.OpCreate, Dir: dir(), Name: "x", Flags: wronly}, refused},
 		{hooks.Call{Op: hooks.OpTmpfile, Dir: dir("/srv"), Flags: rdwr}, allowed},
 		{hooks.Call{Op: hooks.OpTmpfile, Dir: dir("/etc"), Flags: rdwr}, refused},
 		{hooks.Call{Op: hooks.OpMkdir, Dir: dir("/srv"), Name: "d"}, allowed},
