@@ -1,4 +1,4 @@
-package guard
+package guard_test
 
 import (
 	"context"
@@ -16,8 +16,12 @@ import (
 
 	"klw/internal/audit"
 	"klw/internal/control"
+	"klw/internal/guard"
+	"klw/internal/guard/guardtest"
 	"klw/internal/handshake"
 )
+
+func TestMain(m *testing.M) { os.Exit(guardtest.Main(m)) }
 
 func refusals(events []audit.Event) (list []string) {
 	for _, e := range events {
@@ -29,8 +33,8 @@ func refusals(events []audit.Event) (list []string) {
 }
 
 func TestGuardGuardsUntilTheContainerEnds(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
 	for _, tc := range [][]string{
 		{"hello", "read", "/open.txt"},
 		{"EACCES", "read", "/secret/key"},
@@ -40,12 +44,12 @@ func TestGuardGuardsUntilTheContainerEnds(t *testing.T) {
 		{"ECONNREFUSED", "connect", "127.0.0.1:1"},
 		{"EPERM", "connect", "127.0.0.1:2"},
 	} {
-		if got := f.app.do(tc[1], tc[2:]...); got != tc[0] {
+		if got := f.App.Do(tc[1], tc[2:]...); got != tc[0] {
 			t.Errorf("%v gave %s", tc[1:], got)
 		}
 	}
-	f.app.end()
-	if err := f.wait(); err != nil {
+	f.App.End()
+	if err := f.Wait(); err != nil {
 		t.Fatalf("guard: %v", err)
 	}
 	want := []string{
@@ -53,61 +57,61 @@ func TestGuardGuardsUntilTheContainerEnds(t *testing.T) {
 		"open /open.txt files klw.policy:4 EACCES 1",
 		"connect tcp 127.0.0.1:2 sockets no rule EPERM 1",
 	}
-	events := f.events()
+	events := f.Events()
 	if got := refusals(events); !slices.Equal(got, want) {
 		t.Errorf("events\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if e := events[0]; e.Operation != audit.OpStart || e.Container != f.id || e.Application != "test" {
+	if e := events[0]; e.Operation != audit.OpStart || e.Container != f.ID || e.Application != "test" {
 		t.Errorf("first event %+v", e)
 	}
 	if e := events[len(events)-1]; e.Operation != audit.OpStop {
 		t.Errorf("last event %+v", e)
 	}
-	if e := events[1]; e.PID != uint32(f.app.cmd.Process.Pid) && e.Comm == "" || e.Inode == "" || e.Hint == "" {
+	if e := events[1]; e.PID != uint32(f.App.Cmd.Process.Pid) && e.Comm == "" || e.Inode == "" || e.Hint == "" {
 		t.Errorf("refusal %+v", e)
 	}
-	f.nothingLeft()
+	f.NothingLeft()
 }
 
 func TestSystemCallsAreRefusedAndTold(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
 	for _, tc := range [][]string{
-		{"ok", "confine", f.root.Container(f.id).Seccomp()},
+		{"ok", "confine", f.Root.Container(f.ID).Seccomp()},
 		{"EPERM", "mount"},
 		{"ok", "setuid", "33"},
 		{"EPERM", "setuid", "0"},
 	} {
-		if got := f.app.do(tc[1], tc[2:]...); got != tc[0] {
+		if got := f.App.Do(tc[1], tc[2:]...); got != tc[0] {
 			t.Errorf("%v gave %s", tc[1:], got)
 		}
 	}
-	f.app.end()
-	if err := f.wait(); err != nil {
+	f.App.End()
+	if err := f.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	got := refusals(f.events())
+	got := refusals(f.Events())
 	if len(got) != 2 || !strings.HasPrefix(got[0], "syscall mount(") || !strings.Contains(got[0], "seal no rule EPERM") ||
 		!strings.HasPrefix(got[1], "setuid setresuid(") || !strings.Contains(got[1], "seal seal EPERM") {
 		t.Errorf("events\n%s", strings.Join(got, "\n"))
 	}
-	f.nothingLeft()
+	f.NothingLeft()
 }
 
 func TestControlChannel(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
 	ctx := t.Context()
-	c := f.client()
+	c := f.Client()
 	var s control.Status
 	if err := c.Call(ctx, control.MethodStatus, nil, &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.State != stateEnforcing || s.PID != f.cmd.Process.Pid || len(s.Views) != 1 || !s.Views[0].Alive || len(s.NotEnforced) != 0 {
+	if s.State != "enforcing" || s.PID != f.Cmd.Process.Pid || len(s.Views) != 1 || !s.Views[0].Alive || len(s.NotEnforced) != 0 {
 		t.Errorf("status %+v", s)
 	}
 	var text control.PolicyText
-	if err := c.Call(ctx, control.MethodPolicyShow, nil, &text); err != nil || text.Text != policyText {
+	if err := c.Call(ctx, control.MethodPolicyShow, nil, &text); err != nil || text.Text != guardtest.Policy {
 		t.Errorf("policy.show: %v %+v", err, text)
 	}
 	var a control.Answer
@@ -143,9 +147,9 @@ func TestControlChannel(t *testing.T) {
 }
 
 func TestModulesAreLoadedAndUnloaded(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
-	ctx, c := t.Context(), f.client()
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
+	ctx, c := t.Context(), f.Client()
 	call := func(method, name string) {
 		t.Helper()
 		if err := c.Call(ctx, method, control.Name{Name: name}, nil); err != nil {
@@ -153,9 +157,9 @@ func TestModulesAreLoadedAndUnloaded(t *testing.T) {
 		}
 	}
 	call(control.MethodModuleLoad, "audit")
-	f.app.do("read", "/open.txt")
-	retry(t, func() error {
-		for _, e := range f.events() {
+	f.App.Do("read", "/open.txt")
+	guardtest.Retry(t, func() error {
+		for _, e := range f.Events() {
 			if e.Decision == audit.Audit && e.Operation == "open" && e.Path == "/open.txt" && e.Errno == "" {
 				return nil
 			}
@@ -166,10 +170,10 @@ func TestModulesAreLoadedAndUnloaded(t *testing.T) {
 	for _, name := range []string{"files", "sockets"} {
 		call(control.MethodModuleUnload, name)
 	}
-	if got := f.app.do("read", "/secret/key"); got != "s3cret" {
+	if got := f.App.Do("read", "/secret/key"); got != "s3cret" {
 		t.Errorf("without the file rules: %s", got)
 	}
-	if got := f.app.do("connect", "127.0.0.1:2"); got != "ECONNREFUSED" {
+	if got := f.App.Do("connect", "127.0.0.1:2"); got != "ECONNREFUSED" {
 		t.Errorf("without the socket rules: %s", got)
 	}
 	var s control.Status
@@ -179,18 +183,18 @@ func TestModulesAreLoadedAndUnloaded(t *testing.T) {
 	for _, name := range []string{"files", "sockets"} {
 		call(control.MethodModuleLoad, name)
 	}
-	if got := f.app.do("read", "/secret/key"); got != "EACCES" {
+	if got := f.App.Do("read", "/secret/key"); got != "EACCES" {
 		t.Errorf("with the file rules again: %s", got)
 	}
-	if got := f.app.do("connect", "127.0.0.1:2"); got != "EPERM" {
+	if got := f.App.Do("connect", "127.0.0.1:2"); got != "EPERM" {
 		t.Errorf("with the socket rules again: %s", got)
 	}
-	f.app.end()
-	if err := f.wait(); err != nil {
+	f.App.End()
+	if err := f.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	var notices []string
-	for _, e := range f.events() {
+	for _, e := range f.Events() {
 		if e.Decision == audit.Notice {
 			notices = append(notices, e.Operation+" "+e.Module)
 		}
@@ -202,9 +206,9 @@ func TestModulesAreLoadedAndUnloaded(t *testing.T) {
 }
 
 func TestEventsAreStreamed(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
-	c := f.client()
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
+	c := f.Client()
 	got := make(chan audit.Event, 100)
 	ended := make(chan error, 1)
 	go func() {
@@ -215,8 +219,8 @@ func TestEventsAreStreamed(t *testing.T) {
 			return err
 		})
 	}()
-	f.app.do("read", "/secret/key")
-	f.app.end()
+	f.App.Do("read", "/secret/key")
+	f.App.End()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
@@ -228,153 +232,153 @@ func TestEventsAreStreamed(t *testing.T) {
 	if strings.Join(ops, " ") != "start open stop" {
 		t.Errorf("streamed: %v", ops)
 	}
-	if err := f.wait(); err != nil {
+	if err := f.Wait(); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestBadPolicyIsRefusedWithAllErrors(t *testing.T) {
-	f := newFixture(t, "application x\n@general\nfile relative read\nsocket tcp dance :1\n")
-	f.startGuard()
-	a, files := f.ask(&handshake.Message{Setup: &f.setup})
-	closeFiles(files)
+	f := guardtest.New(t, "application x\n@general\nfile relative read\nsocket tcp dance :1\n")
+	f.StartGuard()
+	a, files := f.Ask(&handshake.Message{Setup: &f.Setup})
+	guardtest.CloseFiles(files)
 	if !strings.Contains(a.Failed, "klw.policy:3:") || !strings.Contains(a.Failed, "klw.policy:4:") {
 		t.Errorf("%+v", a)
 	}
-	if f.wait() == nil {
+	if f.Wait() == nil {
 		t.Error("exit code 0")
 	}
-	f.nothingLeft()
+	f.NothingLeft()
 }
 
 func TestWhatCantBeEnforcedIsRefused(t *testing.T) {
 	t.Run("publish without a network namespace", func(t *testing.T) {
-		f := newFixture(t, "application x\npublish tcp 127.0.0.1:18080 -> 80\n@general\nfile / read\nsocket tcp listen :80\n")
-		f.startGuard()
-		_, files := f.ask(&handshake.Message{Setup: &f.setup})
-		f.app = f.startApplication(files)
-		closeFiles(files)
-		a, _ := f.ask(&handshake.Message{Attach: &handshake.Attach{PID: f.app.cmd.Process.Pid}})
+		f := guardtest.New(t, "application x\npublish tcp 127.0.0.1:18080 -> 80\n@general\nfile / read\nsocket tcp listen :80\n")
+		f.StartGuard()
+		_, files := f.Ask(&handshake.Message{Setup: &f.Setup})
+		f.App = f.StartApplication(files)
+		guardtest.CloseFiles(files)
+		a, _ := f.Ask(&handshake.Message{Attach: &handshake.Attach{PID: f.App.Cmd.Process.Pid}})
 		if !strings.Contains(a.Failed, "klw.policy:2:") {
 			t.Errorf("%+v", a)
 		}
-		f.app.end()
-		f.wait()
-		f.nothingLeft()
+		f.App.End()
+		f.Wait()
+		f.NothingLeft()
 	})
 	t.Run("a source that isn't there", func(t *testing.T) {
-		f := newFixture(t, policyText)
-		f.setup.Mounts = append(f.setup.Mounts, handshake.Mount{Source: "/nowhere", Destination: "/data"})
-		f.startGuard()
-		a, files := f.ask(&handshake.Message{Setup: &f.setup})
-		closeFiles(files)
+		f := guardtest.New(t, guardtest.Policy)
+		f.Setup.Mounts = append(f.Setup.Mounts, handshake.Mount{Source: "/nowhere", Destination: "/data"})
+		f.StartGuard()
+		a, files := f.Ask(&handshake.Message{Setup: &f.Setup})
+		guardtest.CloseFiles(files)
 		if !strings.Contains(a.Failed, "/nowhere") {
 			t.Errorf("%+v", a)
 		}
-		f.wait()
-		f.nothingLeft()
+		f.Wait()
+		f.NothingLeft()
 	})
 	t.Run("replication of what isn't a mount", func(t *testing.T) {
-		f := newFixture(t, policyText+"@replicate\n/data -> /tmp/nowhere\n")
-		f.startGuard()
-		a, files := f.ask(&handshake.Message{Setup: &f.setup})
-		closeFiles(files)
+		f := guardtest.New(t, guardtest.Policy+"@replicate\n/data -> /tmp/nowhere\n")
+		f.StartGuard()
+		a, files := f.Ask(&handshake.Message{Setup: &f.Setup})
+		guardtest.CloseFiles(files)
 		if !strings.Contains(a.Failed, "isn't a mount") {
 			t.Errorf("%+v", a)
 		}
-		f.wait()
-		f.nothingLeft()
+		f.Wait()
+		f.NothingLeft()
 	})
 }
 
 func TestGuardUndoesWhenItsStarterGoesAway(t *testing.T) {
 	for _, when := range []string{"before Setup", "after Views"} {
 		t.Run(when, func(t *testing.T) {
-			f := newFixture(t, policyText)
-			f.startGuard()
+			f := guardtest.New(t, guardtest.Policy)
+			f.StartGuard()
 			if when == "after Views" {
-				_, files := f.ask(&handshake.Message{Setup: &f.setup})
-				closeFiles(files)
+				_, files := f.Ask(&handshake.Message{Setup: &f.Setup})
+				guardtest.CloseFiles(files)
 			}
-			f.conn.Close()
-			if f.wait() == nil {
+			f.Conn.Close()
+			if f.Wait() == nil {
 				t.Error("exit code 0")
 			}
-			f.nothingLeft()
+			f.NothingLeft()
 		})
 	}
 }
 
 func TestStoppedGuardOpensNothing(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
-	f.app.do("read", "/open.txt")
-	f.cmd.Process.Signal(unix.SIGTERM)
-	if err := f.wait(); err != nil {
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
+	f.App.Do("read", "/open.txt")
+	f.Cmd.Process.Signal(unix.SIGTERM)
+	if err := f.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"/secret/key": "ENOTCONN", "/data/new": "ENOTCONN"} {
-		if got := f.app.do("read", path); got != want {
+		if got := f.App.Do("read", path); got != want {
 			t.Errorf("read %s gave %s", path, got)
 		}
 	}
-	if got := f.app.do("connect", "127.0.0.1:2"); got != "EPERM" {
+	if got := f.App.Do("connect", "127.0.0.1:2"); got != "EPERM" {
 		t.Errorf("connect gave %s", got)
 	}
-	f.app.end()
-	f.nothingLeft()
+	f.App.End()
+	f.NothingLeft()
 }
 
 func TestKilledGuardIsCleanedUpAfter(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
-	if _, err := os.Stat(f.root.Container(f.id).Guard()); err != nil {
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
+	if _, err := os.Stat(f.Root.Container(f.ID).Guard()); err != nil {
 		t.Fatal(err)
 	}
-	f.cmd.Process.Kill()
-	f.wait()
-	if got := f.app.do("read", "/open.txt"); got != "ENOTCONN" {
+	f.Cmd.Process.Kill()
+	f.Wait()
+	if got := f.App.Do("read", "/open.txt"); got != "ENOTCONN" {
 		t.Errorf("read gave %s", got)
 	}
-	if got := f.app.do("connect", "127.0.0.1:2"); got != "EPERM" {
+	if got := f.App.Do("connect", "127.0.0.1:2"); got != "EPERM" {
 		t.Errorf("connect gave %s", got)
 	}
-	f.app.end()
+	f.App.End()
 	for range 2 {
-		if err := Cleanup(t.Context(), f.root, f.id); err != nil {
+		if err := guard.Cleanup(t.Context(), f.Root, f.ID); err != nil {
 			t.Fatal(err)
 		}
-		f.nothingLeft()
+		f.NothingLeft()
 	}
 }
 
 func TestCleanupEndsALivingGuard(t *testing.T) {
-	f := newFixture(t, policyText)
-	f.run()
-	if err := Cleanup(t.Context(), f.root, f.id); err != nil {
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
+	if err := guard.Cleanup(t.Context(), f.Root, f.ID); err != nil {
 		t.Fatal(err)
 	}
-	f.wait()
-	f.app.end()
-	f.nothingLeft()
+	f.Wait()
+	f.App.End()
+	f.NothingLeft()
 }
 
 func TestGuardKeepsNothingOfItsStarter(t *testing.T) {
-	f := newFixture(t, policyText)
+	f := guardtest.New(t, guardtest.Policy)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	f.extra = []*os.File{w}
-	f.run()
+	f.Extra = []*os.File{w}
+	f.Run()
 	w.Close()
 	r.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the guard holds an inherited pipe: %v", err)
 	}
 	proc := func(name string) string {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", f.cmd.Process.Pid, name))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", f.Cmd.Process.Pid, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +389,7 @@ func TestGuardKeepsNothingOfItsStarter(t *testing.T) {
 	}
 	if strings.Contains(proc("environ"), "KLW_TEST") {
 		// The initial environment stays in memory, but nobody but root may read it: the guard isn't dumpable.
-		info, err := os.Stat(fmt.Sprintf("/proc/%d/environ", f.cmd.Process.Pid))
+		info, err := os.Stat(fmt.Sprintf("/proc/%d/environ", f.Cmd.Process.Pid))
 		if err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("environ: %v %v", info.Mode(), err)
 		}
