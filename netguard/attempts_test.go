@@ -27,15 +27,6 @@ func attempt(name string) int {
 	return 0
 }
 
-func init() {
-	attempts["tcp connect"] = func(a []string) error { return tcpConnect(a[0], unix.IPPROTO_TCP) }
-	attempts["mptcp connect"] = func(a []string) error { return tcpConnect(a[0], unix.IPPROTO_MPTCP) }
-	attempts["udp connect"] = func(a []string) error { return udp(a[0], connectAndWrite) }
-	attempts["udp sendto"] = func(a []string) error { return udp(a[0], sendTo) }
-	attempts["bind"] = func(a []string) error { return bindTo(a[0], a[1]) }
-	attempts["socket"] = func(a []string) error { return makeSocket(a) }
-}
-
 // sockaddr gives the address and the family of a socket that takes it. "mapped:" asks for v4-mapped IPv6.
 func sockaddr(s string) (unix.Sockaddr, int) {
 	mapped := len(s) > 7 && s[:7] == "mapped:"
@@ -108,8 +99,8 @@ func connectAndWrite(fd int, to unix.Sockaddr) error {
 
 func sendTo(fd int, to unix.Sockaddr) error { return unix.Sendto(fd, []byte("hello"), 0, to) }
 
-// bindTo binds a socket of a network ("tcp", "udp").
-func bindTo(network, to string) error {
+// bindTo binds a socket of a network ("tcp", "udp"), with a socket option set.
+func bindTo(network, to string, option int) error {
 	sa, family := sockaddr(to)
 	typ := unix.SOCK_STREAM
 	if network == "udp" {
@@ -120,6 +111,11 @@ func bindTo(network, to string) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if option != 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
+			return err
+		}
+	}
 	return unix.Bind(fd, sa)
 }
 

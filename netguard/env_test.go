@@ -1,6 +1,7 @@
 package netguard
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -51,6 +52,7 @@ func newCgroup(t testing.TB) string {
 // removeCgroup waits a moment for processes that have ended but still count.
 func removeCgroup(dir string) (err error) {
 	for range 100 {
+		unix.Rmdir(filepath.Join(dir, "below")) // of an attempt
 		if err = unix.Rmdir(dir); err != unix.EBUSY {
 			return err
 		}
@@ -95,20 +97,34 @@ func inNetns(t testing.TB, f func()) {
 	<-done
 }
 
-// child runs an attempt in a cgroup, in the calling thread's network namespace. out may be nil.
-func child(t testing.TB, cgroup, name string, out *bytes.Buffer, args ...string) error {
+// child runs an attempt in a cgroup, in the calling thread's network namespace. If the attempt says a port, knock is
+// called with it; files are its descriptors from 3.
+func child(t testing.TB, cgroup, name string, args []string, knock func(port string), files ...*os.File) error {
 	t.Helper()
 	cmd, stop := childCommand(t, cgroup, name, args...)
 	defer stop()
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if out != nil {
-		cmd.Stdout = out
+	cmd.Stderr, cmd.ExtraFiles = &stderr, files
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
 	}
-	if err := cmd.Run(); err != nil {
+	if err != nil {
+		t.Error(err)
+		return err
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err == nil && knock != nil {
+		knock(strings.TrimSpace(line))
+	}
+	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	return nil
+}
+
+// refused tells whether an attempt was stopped, and not the test.
+func refused(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "exit status 3") && !strings.Contains(err.Error(), "test: ")
 }
 
 func childCommand(t testing.TB, cgroup, name string, args ...string) (cmd *exec.Cmd, stop func()) {
