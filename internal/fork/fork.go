@@ -46,7 +46,8 @@ func afterFork()
 func afterForkInChild()
 
 // Start forks and waits until the child has executed. The caller's goroutine is locked to its thread if that thread's
-// namespaces, credentials or filters are its own.
+// namespaces, credentials or filters are its own. With CLONE_PARENT in Flags the child is this process's parent's: it
+// has to reap the pid that is given, also with an error.
 func (s *Child) Start() (pid int, err error) {
 	c, l, err := s.layOut()
 	defer l.close()
@@ -73,6 +74,9 @@ func (s *Child) Start() (pid int, err error) {
 	r, failed, err := readResult(l.report[0])
 	if failed {
 		err = r.err(s)
+	}
+	if err != nil && s.Flags&unix.CLONE_PARENT != 0 {
+		return pid, err
 	}
 	if err != nil {
 		return 0, reap(pid, err)

@@ -104,7 +104,8 @@ func (p *proc) executeInside(path string, s *specs.Process, env []string) error 
 		Filters: p.Config.Filters, Exe: -1, Path: path, Args: s.Args, Env: env}
 	pid, err := c.Start()
 	if err != nil {
-		return err
+		p.wire.Send(launch.Message{Error: launch.NewError(err), PID: pid})
+		os.Exit(1)
 	}
 	p.wire.Send(launch.Message{Step: launch.StepExecute, PID: pid})
 	os.Exit(0)

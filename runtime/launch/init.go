@@ -102,6 +102,9 @@ func (i *Init) receive() (Message, error) {
 		case err != nil:
 			return m, err
 		case m.Error != nil:
+			if m.PID != 0 {
+				reap(m.PID)
+			}
 			return m, m.Error
 		case m.Warn != "":
 			if i.warn != nil {
@@ -163,4 +166,13 @@ func (i *Init) executed(pid int) {
 		i.pid, i.process = pid, p
 	}
 	go helper.Wait()
+}
+
+// reap takes a child away that could not execute.
+func reap(pid int) {
+	for {
+		if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
+			return
+		}
+	}
 }

@@ -38,10 +38,10 @@ const (
 	StepExecute  Step = "execute"  // execve is the next call; the end of the wire says that it worked
 )
 
-// Message is one packet of the wire between klw-runc and klw-init: exactly one field is set, PID beside Step.
+// Message is one packet of the wire between klw-runc and klw-init: exactly one field is set, PID beside Step or Error.
 type Message struct {
 	Step  Step   `json:"step,omitempty"`
-	PID   int    `json:"pid,omitempty"` // with StepExecute of Config.Exec: the process
+	PID   int    `json:"pid,omitempty"` // Config.Exec: the process, a child of klw-runc's; beside Error to be reaped
 	Warn  string `json:"warn,omitempty"`
 	Error *Error `json:"error,omitempty"`
 }
