@@ -80,6 +80,11 @@ func (b *box) file(name, text string) {
 	b.must(os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644))
 }
 
+func (b *box) exists(name string) bool {
+	_, err := os.Stat(filepath.Join(b.dir, name))
+	return err == nil
+}
+
 func (b *box) writeSpec() {
 	b.Helper()
 	text, err := json.Marshal(b.spec)

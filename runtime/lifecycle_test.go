@@ -110,12 +110,12 @@ func TestRunKilledBySignal(t *testing.T) {
 }
 
 func TestRunPassesSignalsOn(t *testing.T) {
-	b := newBox(t, "wait")
+	b := newBox(t, "wait", "/data/up")
 	b.writeSpec()
 	cmd := b.command("run", b.id)
 	done := make(chan result)
 	go func() { done <- b.finish(cmd) }()
-	b.eventually("running", func() bool { return strings.Contains(b.klw("state", b.id).out, `"running"`) })
+	b.eventually("up", func() bool { return b.exists("rootfs/data/up") })
 	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGINT, syscall.SIGTERM} {
 		b.must(cmd.Process.Signal(s))
 		if s != syscall.SIGTERM {

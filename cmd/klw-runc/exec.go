@@ -24,6 +24,8 @@ func execCommand() *cli.Command {
 		Name: "exec", Usage: "run one more process in a container", ArgsUsage: "ID COMMAND [ARG...] | --process FILE ID",
 		Description:  "The process is as config.json has it but for what the flags change.\n\n   klw-runc exec -t web sh",
 		StopOnNthArg: &one,
+		// A value of --env may hold commas.
+		DisableSliceFlagSeparator: true,
 		Flags: append(processFlags(),
 			&cli.StringFlag{Name: "cwd", Usage: "working `DIR` in the container"},
 			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`"},

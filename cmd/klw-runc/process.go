@@ -71,11 +71,12 @@ func (p *process) activationSockets(spec *specs.Process) {
 	spec.Env = append(spec.Env, "LISTEN_FDS="+strconv.Itoa(n), "LISTEN_PID=1")
 }
 
-// sealDescriptors keeps what we inherited from hooks and from the guard, and makes sure of what is to be passed on.
+// sealDescriptors keeps what we inherited from hooks and from the guard, and makes sure of what is to be passed on: a
+// descriptor that is closed on exec is not the caller's, but one that Go's runtime opened.
 func (p *process) sealDescriptors() error {
 	for i := range p.stdio.PreserveFDs {
-		if _, err := unix.FcntlInt(uintptr(3+i), unix.F_GETFD, 0); err != nil {
-			return fmt.Errorf("--preserve-fds %d: descriptor %d: %w", p.stdio.PreserveFDs, 3+i, err)
+		if flags, err := unix.FcntlInt(uintptr(3+i), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return fmt.Errorf("--preserve-fds %d: descriptor %d: %w", p.stdio.PreserveFDs, 3+i, unix.EBADF)
 		}
 	}
 	if err := unix.CloseRange(3, 1<<32-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {

@@ -54,11 +54,15 @@ func number(text string) int {
 	return n
 }
 
-// wait says that it is there and lives until SIGTERM, on which it exits with 3. Other signals it prints.
-func wait([]string) {
+// wait says that it is there, and makes a file if one is named, and lives until SIGTERM, on which it exits with 3.
+// Other signals it prints.
+func wait(file []string) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGINT)
 	fmt.Println("up")
+	for _, f := range file {
+		os.WriteFile(f, nil, 0o644)
+	}
 	for s := range signals {
 		if s == syscall.SIGTERM {
 			os.Exit(3)
