@@ -190,6 +190,28 @@ func (m *Module) SetID(key inode.Key, id uint64) {
 	m.mu.Unlock()
 }
 
+// Reset forgets all ids but those of objects that are open and have no name. It belongs into Exclusive.
+func (m *Module) Reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ids = map[inode.Key]uint64{m.o.Root: replica.RootID}
+	for key, id := range m.orphans {
+		m.ids[key] = id
+	}
+}
+
+// Orphan tells whether an object without a name is open.
+func (m *Module) Orphan(id uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.orphans {
+		if o == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Objects is how many objects the module knows.
 func (m *Module) Objects() int {
 	m.mu.Lock()

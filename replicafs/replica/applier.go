@@ -23,6 +23,7 @@ type Applier struct {
 	index  *index
 	open   *handles
 
+	now         uint64 // number of the record at work
 	replayTo    uint64 // up to here the replica may be ahead of the records
 	applied     atomic.Uint64
 	fetched     atomic.Int64

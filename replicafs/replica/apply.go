@@ -11,6 +11,7 @@ import (
 
 // Apply carries out one record. Records come in order; after an error the same record may be tried again.
 func (a *Applier) Apply(r *journal.Record) error {
+	a.now = r.Seq
 	err := a.apply(r)
 	if errors.Is(err, errUnknown) {
 		if r.Seq > a.replayTo {
@@ -62,6 +63,12 @@ func (a *Applier) applyLink(r *journal.Record) error {
 }
 
 func (a *Applier) applyUnlink(r *journal.Record) error {
+	if d := (dentry{r.Parent, r.Name}); r.Object == 0 { // not ours: somebody else made it here
+		if a.index.at(d) == nil {
+			return a.clear(d)
+		}
+		return nil
+	}
 	n := a.index.nodes[r.Object]
 	if n == nil {
 		return errors.Join(errUnknown, a.parentTimes(r))
@@ -107,7 +114,7 @@ func (a *Applier) applyExchange(r *journal.Record) error {
 		}
 		return a.parentTimes(r)
 	}
-	if err := errors.Join(a.cutLoop(x, to.parent), a.cutLoop(y, from.parent)); err != nil {
+	if err := errors.Join(a.cutLoop(x, to.parent), a.cutLoop(y, from.parent), a.mark(x), a.mark(y)); err != nil {
 		return err
 	}
 	old, err := a.get(from.parent)

@@ -113,7 +113,7 @@ func (a *Applier) openNode(n *node) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("%w: %s: %w", ErrChanged, name, err)
 	}
-	if id, err := getID(replicafs.Proc(fd)); err != nil || id != n.id {
+	if id, err := ID(fd); err != nil || id != n.id {
 		unix.Close(fd)
 		return -1, fmt.Errorf("%w: %s is another object", ErrChanged, name)
 	}

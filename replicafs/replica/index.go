@@ -24,6 +24,8 @@ type node struct {
 	typ   uint32 // S_IFMT bits
 	names []dentry
 	limbo bool // it has a name in limbo
+
+	placed uint64 // directories: number of the record that put it where it is
 }
 
 // index is the replica's name space by ids.
@@ -50,21 +52,28 @@ func (x *index) drop(n *node, d dentry) {
 	n.names = slices.DeleteFunc(n.names, func(o dentry) bool { return o == d })
 }
 
-func setID(path string, id uint64) error {
-	return unix.Setxattr(path, idXattr, binary.LittleEndian.AppendUint64(nil, id), 0)
+func setID(path string, id, placed uint64) error {
+	b := binary.LittleEndian.AppendUint64(nil, id)
+	return unix.Setxattr(path, idXattr, binary.LittleEndian.AppendUint64(b, placed), 0)
 }
 
-// getID gives the id that the object at path carries, 0 if it has none.
-func getID(path string) (uint64, error) {
-	b := make([]byte, 8)
+// ID gives the id that the object that fd (O_PATH will do) is carries, 0 if it has none.
+func ID(fd int) (uint64, error) {
+	id, _, err := getID(replicafs.Proc(fd))
+	return id, err
+}
+
+// getID gives what setID set.
+func getID(path string) (id, placed uint64, err error) {
+	b := make([]byte, 16)
 	n, err := unix.Getxattr(path, idXattr, b)
-	if errors.Is(err, unix.ENODATA) || err == nil && n != 8 {
-		return 0, nil
+	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) || err == nil && n != 16 {
+		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return binary.LittleEndian.Uint64(b), nil
+	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), nil
 }
 
 // build walks the replica. What carries no id, or one that was met as a directory already, is not ours: it is left
@@ -126,7 +135,7 @@ func (a *Applier) buildEntry(dirfd int, d dentry) error {
 
 // meet gives the node of the object that fd is, made if it is new; nil if it isn't ours.
 func (a *Applier) meet(fd int) (*node, error) {
-	id, err := getID(replicafs.Proc(fd))
+	id, placed, err := getID(replicafs.Proc(fd))
 	if err != nil || id == 0 {
 		return nil, err
 	}
@@ -137,7 +146,7 @@ func (a *Applier) meet(fd int) (*node, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	n := &node{id: id, typ: st.Mode & unix.S_IFMT}
+	n := &node{id: id, typ: st.Mode & unix.S_IFMT, placed: placed}
 	a.index.nodes[id] = n
 	return n, nil
 }
@@ -149,7 +158,7 @@ func (a *Applier) buildLimbo(name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	id, err := getID(replicafs.Proc(fd))
+	id, err := ID(fd)
 	if err != nil {
 		return err
 	}

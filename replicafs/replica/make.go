@@ -48,7 +48,7 @@ func (a *Applier) build1(r *journal.Record) (*node, error) {
 	if err := a.dress(fd, r); err != nil {
 		return nil, err
 	}
-	n := &node{id: r.Object, typ: r.Attr.Mode & unix.S_IFMT, limbo: true}
+	n := &node{id: r.Object, typ: r.Attr.Mode & unix.S_IFMT, limbo: true, placed: r.Seq}
 	a.index.nodes[n.id] = n
 	return n, nil
 }
@@ -83,5 +83,5 @@ func (a *Applier) dress(fd int, r *journal.Record) error {
 			return err
 		}
 	}
-	return setID(replicafs.Proc(fd), r.Object)
+	return setID(replicafs.Proc(fd), r.Object, r.Seq)
 }

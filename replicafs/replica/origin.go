@@ -16,7 +16,8 @@ const Hidden = ".klw-replica"
 // RootID is the root's object id.
 const RootID = 1
 
-// idXattr carries an object's id, as 8 bytes, little-endian.
+// idXattr carries an object's id and the number of the record that put it where it is (kept up for directories only),
+// 8 bytes each, little-endian.
 const idXattr = "trusted.klw.id"
 
 // Origin says whose replica a destination is.
@@ -59,7 +60,7 @@ func Prepare(path string, o Origin) (fresh bool, err error) {
 	if err := checkEmpty(path); err != nil {
 		return false, err
 	}
-	if err := setID(path, RootID); err != nil {
+	if err := setID(path, RootID, RootID); err != nil {
 		return false, fmt.Errorf("%s can't hold a replica, its file system has no trusted extended attributes: %w", path, err)
 	}
 	hidden := filepath.Join(path, Hidden)

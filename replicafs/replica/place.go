@@ -39,6 +39,9 @@ func (a *Applier) bring(n *node, d dentry, from *dentry) error {
 	if err := a.cutLoop(n, d.parent); err != nil {
 		return err
 	}
+	if err := a.mark(n); err != nil {
+		return err
+	}
 	dir, err := a.get(d.parent)
 	if err != nil {
 		return err
@@ -78,16 +81,41 @@ func (a *Applier) bring(n *node, d dentry, from *dentry) error {
 }
 
 // cutLoop makes it possible to move n into the directory parent when that is below n: on a state that is further on,
-// the two may have changed places.
+// the two may have changed places. Of the moves that make the loop, one is by a record that is still to come (and will
+// do it again): that one is undone.
 func (a *Applier) cutLoop(n *node, parent uint64) error {
 	if n.typ != unix.S_IFDIR {
 		return nil
 	}
+	var latest *node
 	for p := a.index.nodes[parent]; p != nil && len(p.names) > 0; p = a.index.nodes[p.names[0].parent] {
+		if p == n {
+			break
+		}
+		if latest == nil || p.placed > latest.placed {
+			latest = p
+		}
 		if p.names[0].parent == n.id {
-			return a.toLimbo(p)
+			return a.toLimbo(latest)
 		}
 	}
+	return nil
+}
+
+// mark notes on a directory, before it is moved, which record moves it.
+func (a *Applier) mark(n *node) error {
+	if n.typ != unix.S_IFDIR || n.placed == a.now {
+		return nil
+	}
+	h, err := a.get(n.id)
+	if err != nil {
+		return err
+	}
+	defer a.put(h)
+	if err := setID(replicafs.Proc(h.path), n.id, a.now); err != nil {
+		return fmt.Errorf("mark object %d: %w", n.id, err)
+	}
+	n.placed = a.now
 	return nil
 }
 

@@ -230,9 +230,7 @@ func listReplica(t interface{ Fatal(...any) }, root string) map[string]string {
 		if path == filepath.Join(root, Hidden) {
 			return filepath.SkipDir
 		}
-		st := info.Sys().(interface{})
-		_ = st
-		id, err := getID(path)
+		id, _, err := getID(path)
 		if err != nil {
 			return err
 		}

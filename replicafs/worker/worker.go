@@ -1,0 +1,243 @@
+// Package worker is what the program klw-replica does: it follows a journal and applies it to a local destination.
+//
+// It is started by klw-replicafs (package feed says how they talk), can be killed at any time, and goes on from its
+// cursor when it is started again. It ends when it is told to, or when klw-replicafs is gone and the journal has no
+// more records.
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"klw/replicafs"
+	"klw/replicafs/feed"
+	"klw/replicafs/journal"
+	"klw/replicafs/replica"
+)
+
+// Options say what to follow.
+type Options struct {
+	Journal     string
+	Destination string
+	UUID        string
+}
+
+const (
+	reportEvery     = 512                    // records
+	checkpointEvery = 500 * time.Millisecond // while there is something new
+	retryEvery      = 500 * time.Millisecond // after an error
+)
+
+type worker struct {
+	o       Options
+	conn    *feed.Conn
+	applier *replica.Applier
+	reader  *journal.Reader
+
+	mu      sync.Mutex
+	change  *sync.Cond
+	head    uint64
+	stop    bool
+	orphan  bool // klw-replicafs is gone
+	durable uint64
+}
+
+// Run follows the journal until it is told to stop.
+func Run(o Options) error {
+	conn, err := feed.FromFD(feed.SocketFD)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	w := &worker{o: o, conn: conn}
+	w.change = sync.NewCond(&w.mu)
+	var first feed.Order
+	if err := conn.Receive(&first); err != nil {
+		return fmt.Errorf("wait for the first order: %w", err)
+	}
+	w.head, w.stop = first.Head, first.Stop
+	go w.listen()
+	if err := w.open(); err != nil {
+		w.send(feed.Progress{Error: err.Error()})
+		return err
+	}
+	defer w.applier.Close()
+	defer w.reader.Close()
+	ended := make(chan struct{})
+	var tick sync.WaitGroup
+	tick.Go(func() { w.checkpoints(ended) })
+	err = w.follow()
+	close(ended)
+	tick.Wait()
+	return errors.Join(err, w.checkpoint(""))
+}
+
+func (w *worker) open() (err error) {
+	w.applier, err = replica.Open(replica.Options{
+		Path: w.o.Destination, UUID: w.o.UUID, ReplayTo: w.head,
+		Source: &replicafs.Source{FD: feed.SourceFD},
+		Wait:   w.patience(30 * time.Second),
+	})
+	if err != nil {
+		return err
+	}
+	w.durable = w.applier.Applied()
+	w.reader, err = journal.NewReader(w.o.Journal, w.durable)
+	if err != nil {
+		w.applier.Close()
+	}
+	return err
+}
+
+// patience waits for an earlier klw-replica to finish.
+func (w *worker) patience(d time.Duration) func() error {
+	late := time.Now().Add(d)
+	return func() error {
+		if time.Now().After(late) {
+			return errors.New("another process works on this replica")
+		}
+		time.Sleep(20 * time.Millisecond)
+		return nil
+	}
+}
+
+// listen takes orders.
+func (w *worker) listen() {
+	for {
+		var o feed.Order
+		err := w.conn.Receive(&o)
+		w.mu.Lock()
+		w.head = max(w.head, o.Head)
+		w.stop = w.stop || o.Stop
+		w.orphan = w.orphan || err != nil
+		w.change.Broadcast()
+		w.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// next waits for work. more is false when there will be none.
+func (w *worker) next() (head uint64, orphan, more bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.reader.Seq() >= w.head && !w.stop && !w.orphan {
+		w.change.Wait()
+	}
+	return w.head, w.orphan, w.reader.Seq() < w.head || w.orphan
+}
+
+func (w *worker) follow() error {
+	for {
+		head, orphan, more := w.next()
+		if !more {
+			return nil
+		}
+		if orphan {
+			return w.drain()
+		}
+		for w.reader.Seq() < head {
+			if err := w.one(); err != nil {
+				return err
+			}
+			if w.reader.Seq()%reportEvery == 0 {
+				w.report("")
+			}
+		}
+		w.report("")
+	}
+}
+
+// one applies the next record, which must be there.
+func (w *worker) one() error {
+	rec, err := w.reader.Next()
+	if err != nil {
+		return w.fail(fmt.Errorf("read record %d: %w", w.reader.Seq()+1, err))
+	}
+	for {
+		err := w.applier.Apply(rec)
+		if err == nil {
+			return nil
+		}
+		w.report(err.Error())
+		if w.hasty() {
+			return err
+		}
+		time.Sleep(retryEvery)
+	}
+}
+
+// hasty tells whether nobody waits for a record that can't be applied.
+func (w *worker) hasty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stop || w.orphan
+}
+
+func (w *worker) fail(err error) error {
+	w.report(err.Error())
+	return err
+}
+
+// drain applies what is left when klw-replicafs is gone.
+func (w *worker) drain() error {
+	for {
+		rec, err := w.reader.Next()
+		if errors.Is(err, journal.ErrEnd) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.applier.Apply(rec); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *worker) checkpoints(ended <-chan struct{}) {
+	tick := time.NewTicker(checkpointEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+		w.mu.Lock()
+		idle := w.durable == w.applier.Applied()
+		w.mu.Unlock()
+		if idle {
+			continue
+		}
+		if err := w.checkpoint(""); err != nil {
+			w.report(err.Error())
+		}
+	}
+}
+
+// checkpoint brings the replica to disk and says so.
+func (w *worker) checkpoint(problem string) error {
+	seq, err := w.applier.Checkpoint()
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.durable = seq
+	w.mu.Unlock()
+	w.report(problem)
+	return nil
+}
+
+func (w *worker) report(problem string) {
+	w.mu.Lock()
+	durable := w.durable
+	w.mu.Unlock()
+	w.send(feed.Progress{Applied: w.applier.Applied(), Durable: durable, Fetched: w.applier.Fetched(), Error: problem})
+}
+
+// send says something to klw-replicafs, if it is still there.
+func (w *worker) send(p feed.Progress) { _ = w.conn.Send(p) }
