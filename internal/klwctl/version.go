@@ -1,0 +1,53 @@
+package klwctl
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v3"
+
+	"klw/internal/control"
+)
+
+// Version is klw's; the linker may set it.
+var Version = "0.1.0"
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the version", Description: "Example:\n   klwctl version --json",
+		Action: func(_ context.Context, c *cli.Command) error {
+			if _, err := arguments(c); err != nil {
+				return err
+			}
+			v := struct {
+				Version  string `json:"version"`
+				Commit   string `json:"commit,omitempty"`
+				Protocol int    `json:"protocol"`
+				Go       string `json:"go"`
+			}{Version, commit(), control.Version, runtime.Version()}
+			return show(c, v, func(w io.Writer) {
+				fmt.Fprintf(w, "klwctl %s\n", v.Version)
+				if v.Commit != "" {
+					fmt.Fprintf(w, "commit: %s\n", v.Commit)
+				}
+				fmt.Fprintf(w, "control protocol: %d\ngo: %s\n", v.Protocol, v.Go)
+			})
+		},
+	}
+}
+
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}
