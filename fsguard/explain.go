@@ -83,7 +83,7 @@ func answer(t *node, user, file string, need policy.Perm) (Answer, error) {
 	n := t.find(file, "")
 	a := Answer{
 		User: user, Path: file, Needed: need.String(), Has: n.allows().String(),
-		Allowed: missing(need, n.allows()) == 0, Rule: ruleOf(n),
+		Allowed: need&^n.allows() == 0, Rule: ruleOf(n),
 	}
 	if n != nil {
 		a.Line = n.rules[0].String()

@@ -55,13 +55,7 @@ func (m *Module) onObject(rules *node, c *hooks.Call, need policy.Perm) hooks.Ve
 		return hooks.Allow
 	}
 	v := m.object(rules, c.File, need)
-	if !v.Refused() {
-		if c.Op == hooks.OpCopyRange {
-			return m.object(rules, c.NewFile, policy.Write)
-		}
-		return v
-	}
-	if c.Op == hooks.OpReadlink && m.onTheWay(c.File) {
+	if v.Refused() && c.Op == hooks.OpReadlink && m.onTheWay(c.File) {
 		return hooks.Allow
 	}
 	return v
@@ -82,7 +76,7 @@ func (m *Module) object(rules *node, f hooks.File, need policy.Perm) hooks.Verdi
 		return nameless
 	}
 	for _, path := range names {
-		if n := rules.find(path, ""); missing(need, n.allows()) != 0 {
+		if n := rules.find(path, ""); need&^n.allows() != 0 {
 			return refuse(n, path, need)
 		}
 	}
@@ -96,7 +90,7 @@ func (m *Module) place(rules *node, dir hooks.File, name string, need policy.Per
 		return nameless
 	}
 	for _, path := range dirs {
-		if n := rules.find(path, name); missing(need, n.allows()) != 0 {
+		if n := rules.find(path, name); need&^n.allows() != 0 {
 			return refuse(n, join(path, name), need)
 		}
 	}
@@ -143,7 +137,7 @@ var nameless = hooks.Verdict{Errno: syscall.EACCES, Rule: hooks.NoRule}
 
 // refuse says which rule did not allow what was needed, and what would.
 func refuse(n *node, path string, need policy.Perm) hooks.Verdict {
-	want := n.allows() | missing(need, n.allows())
+	want := n.allows() | need
 	return hooks.Verdict{
 		Errno: syscall.EACCES,
 		Rule:  ruleOf(n),

@@ -41,9 +41,7 @@ var needs = map[hooks.Operation]need{
 	hooks.OpLink:    {on: moves},
 
 	hooks.OpReadlink: {on: object, perm: read},       // links that a rule's path goes through are readable besides
-	hooks.OpRead:     {on: object, perm: readOrMap},  // the descriptor was allowed; a name found since may be stricter
-	hooks.OpWrite:    {on: object, perm: write},      // likewise
-	hooks.OpTruncate: {on: object, perm: write},      // also through a descriptor
+	hooks.OpTruncate: {on: object, perm: truncating}, // by name; a descriptor that can was allowed to when it was opened
 	hooks.OpChmod:    {on: object, perm: write},      // also through a descriptor that was opened to read
 	hooks.OpChown:    {on: object, perm: write},      // likewise
 	hooks.OpUtimes:   {on: object, perm: write},      // likewise
@@ -51,13 +49,15 @@ var needs = map[hooks.Operation]need{
 
 	hooks.OpSetxattr:    {on: object, perm: write},
 	hooks.OpRemovexattr: {on: object, perm: write},
-	hooks.OpFallocate:   {on: object, perm: write},
-	hooks.OpCopyRange:   {on: object, perm: read},  // and write on the destination
 	hooks.OpIoctl:       {on: object, perm: ioctl}, // unknown ones could change the file
 
-	hooks.OpFsync:   {why: "brings to disk what was allowed"},
-	hooks.OpLock:    {why: "needs an open descriptor and changes nothing"},
-	hooks.OpRelease: {why: "can't be refused"},
+	hooks.OpRead:      {why: opened},
+	hooks.OpWrite:     {why: opened},
+	hooks.OpFallocate: {why: opened},
+	hooks.OpCopyRange: {why: opened},
+	hooks.OpFsync:     {why: "brings to disk what was allowed"},
+	hooks.OpLock:      {why: "needs an open descriptor and changes nothing"},
+	hooks.OpRelease:   {why: "can't be refused"},
 
 	hooks.OpSocket:  {why: "no file"},
 	hooks.OpBind:    {why: "no file"},
@@ -67,6 +67,10 @@ var needs = map[hooks.Operation]need{
 	hooks.OpSetuid:  {why: "no file"},
 	hooks.OpSyscall: {why: "no file"},
 }
+
+// opened: what a descriptor may do with data was decided when it was opened. Where data passes through in the kernel,
+// nobody is asked again either, and a descriptor that was opened by root and inherited works on all kernels alike.
+const opened = "decided when the descriptor was opened"
 
 // table is needs by number, for speed.
 var table = func() (t [64]need) {
@@ -110,23 +114,12 @@ func byFlags(c *hooks.Call) policy.Perm {
 // creating: write for the name, and what the descriptor could do with what others write there later.
 func creating(c *hooks.Call) policy.Perm { return policy.Write | byFlags(c) }
 
-// readOrMap: pages of a program are read on behalf of who executes it.
-func readOrMap(*hooks.Call) policy.Perm { return anyOf(policy.Read | policy.Execute) }
-
-// either marks a need that one of several permissions fulfils.
-const either policy.Perm = 1 << 7
-
-func anyOf(p policy.Perm) policy.Perm { return p | either }
-
-// missing gives what of need is not in has.
-func missing(need, has policy.Perm) policy.Perm {
-	if need&either == 0 {
-		return need &^ has
-	}
-	if need&has != 0 {
+// truncating: ftruncate needs a descriptor that was opened to write.
+func truncating(c *hooks.Call) policy.Perm {
+	if c.Attr.Handle {
 		return policy.None
 	}
-	return policy.Read
+	return policy.Write
 }
 
 // attributes: the kernel asks for ACLs of directories on the way and for file capabilities of programs on behalf of
