@@ -118,6 +118,9 @@ func (c *creation) makeFolder() error {
 }
 
 func (c *creation) make() error {
+	if err := c.group.Paths.Free(); err != nil {
+		return err
+	}
 	if err := c.writeState(); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func main() {
 }
 
 func newApp() *cli.Command {
-	return &cli.Command{
+	app := &cli.Command{
 		Name:                      "klw-runc",
 		Usage:                     "run OCI containers, under a policy",
 		Description:               description,
@@ -66,6 +66,10 @@ func newApp() *cli.Command {
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main reports errors
 		OnUsageError:   usageError,
 	}
+	for _, c := range app.Commands {
+		c.OnUsageError = usageError
+	}
+	return app
 }
 
 // before checks the global flags and opens the log.

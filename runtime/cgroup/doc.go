@@ -12,7 +12,7 @@
 // # Guarantees
 //
 //  1. New makes nothing. Create makes the cgroups and sets every limit, before any process is in them.
-//  2. Create refuses a cgroup that has processes, and one that is a hierarchy's root.
+//  2. New refuses a hierarchy's root, and Free a cgroup that has processes: no other's are ever killed or limited.
 //  3. After Join the process is in every cgroup of the group, the v2 one included, or Join failed.
 //  4. After Kill no process is in the group, or Kill failed. Remove is idempotent.
 package cgroup

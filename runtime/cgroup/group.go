@@ -56,14 +56,21 @@ func New(id string, spec *specs.Spec) (*Group, error) {
 	return g, nil
 }
 
+// Free says whether nobody is in the cgroups. It is to be asked before a state names them as the container's: what
+// undoes a container kills whatever is in its cgroups.
+func (p Paths) Free() error {
+	pids, err := p.pids()
+	if err == nil && len(pids) > 0 {
+		err = fmt.Errorf("it holds %d processes, of another container perhaps", len(pids))
+	}
+	if err != nil {
+		return fmt.Errorf("cgroup %s: %w", p.any(), err)
+	}
+	return nil
+}
+
 // Create makes the cgroups, empty and with their limits.
 func (g *Group) Create() error {
-	if pids, err := g.Paths.pids(); err != nil || len(pids) > 0 {
-		if err == nil {
-			err = fmt.Errorf("it holds %d processes, of another container perhaps", len(pids))
-		}
-		return fmt.Errorf("cgroup %s: %w", g.Paths.any(), err)
-	}
 	if err := again(g.make); err != nil {
 		return fmt.Errorf("make cgroups: %w", err)
 	}
