@@ -78,7 +78,7 @@ func absent(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(er
 
 // emptyDir is a mount without anything in it.
 func emptyDir() (int, error) {
-	o := mountOptions{data: []string{"size=0", "nr_inodes=1", "mode=0"}}
+	o := mountOptions{data: []string{"size=0", "nr_inodes=1", "mode=755"}}
 	fd, err := newFS(specs.Mount{Type: "tmpfs", Source: "tmpfs"}, &o)
 	if err != nil {
 		return -1, err

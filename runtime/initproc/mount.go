@@ -62,6 +62,9 @@ func (p *proc) mount(m specs.Mount) error {
 	if err := checkProc(target, destination, source, o.bind); err != nil {
 		return err
 	}
+	if at, err := isDir(target); err != nil || at != dir {
+		return errors.Join(err, unix.ENOTDIR)
+	}
 	if o.copyUp && m.Type == "tmpfs" {
 		if err := copyUp(target, source); err != nil {
 			return doing(err, "copying what is there")

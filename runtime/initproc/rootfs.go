@@ -51,11 +51,14 @@ func (p *proc) rootFlag() (uintptr, error) {
 	return flag, nil
 }
 
-// mountRoot puts the view of the root, or a clone of the folder, over the folder. Its parent becomes private first:
-// pivot_root wants that.
+// mountRoot puts the view of the root, or a clone of the folder, over the folder. What holds it becomes private
+// first, and so does the clone: pivot_root wants that.
 func (p *proc) mountRoot(path string) error {
 	below, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
+		return err
+	}
+	if err := makeParentPrivate(path); err != nil {
 		return err
 	}
 	fd, view := p.takeView("/")
@@ -63,9 +66,6 @@ func (p *proc) mountRoot(path string) error {
 		if fd, err = cloneTree(below, "", true); err != nil {
 			return err
 		}
-	}
-	if err := makeParentPrivate(path); err != nil {
-		return err
 	}
 	if err := move(fd, below); err != nil {
 		return err
