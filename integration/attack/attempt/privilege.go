@@ -73,7 +73,7 @@ func afterGivingUp(back func() error) error {
 	if os.Getuid() != 0 {
 		return setupFailed("start", fmt.Errorf("this attack starts as root"))
 	}
-	if err := unix.Setresuid(33, 33, 0); err != nil {
+	if err := unix.Setresuid(33, 33, -1); err != nil {
 		return setupFailed("give up root", err)
 	}
 	return back()
