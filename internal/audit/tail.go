@@ -15,8 +15,9 @@ import (
 
 // Tail gives the events of the logs in a folder since a time, and then those that come, of container id or, if that is
 // "", of all, logs that don't exist yet included. It asks no guard, so it misses nothing of one that lives only for a
-// moment, and goes on when a guard ends and another of the same id begins. It ends with ctx or an error of each.
-func Tail(ctx context.Context, dir, id string, since time.Time, each func(Event) error) error {
+// moment, and goes on when a guard ends and another of the same id begins. It ends with ctx, an error of each, or (nil)
+// when until is closed and what was written before has been given.
+func Tail(ctx context.Context, dir, id string, since time.Time, until <-chan struct{}, each func(Event) error) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -25,18 +26,28 @@ func Tail(ctx context.Context, dir, id string, since time.Time, each func(Event)
 		return fmt.Errorf("watch %s: %w", dir, err)
 	}
 	defer w.Close()
-	defer context.AfterFunc(ctx, func() { w.SetReadDeadline(time.Unix(1, 0)) })()
+	ending, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ending, func() { w.SetReadDeadline(time.Unix(1, 0)) })()
+	go func() {
+		select {
+		case <-until:
+			cancel()
+		case <-ending.Done():
+		}
+	}()
 	t := &tailer{dir: dir, id: id, since: since, each: each, logs: map[string]*tailed{}}
 	defer t.close()
 	news := make([]byte, 64<<10)
 	for {
+		last := ending.Err() != nil // what was written before is read now
 		if err := t.look(); err != nil {
 			return err
 		}
-		if _, err := w.Read(news); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		if last {
+			return ctx.Err()
+		}
+		if _, err := w.Read(news); err != nil && ending.Err() == nil {
 			return fmt.Errorf("watch %s: %w", dir, err)
 		}
 	}

@@ -14,7 +14,7 @@ func tail(t *testing.T, dir, id string, since time.Time, n int) (got []Event) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	enough := errors.New("enough")
-	err := Tail(ctx, dir, id, since, func(e Event) error {
+	err := Tail(ctx, dir, id, since, nil, func(e Event) error {
 
 		if got = append(got, e); len(got) == n {
 			return enough
@@ -80,7 +80,7 @@ func TestTailThatIsTooSlowSaysSo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	lost, enough := false, errors.New("enough")
-	err = Tail(ctx, dir, "web", time.Time{}, func(e Event) error {
+	err = Tail(ctx, dir, "web", time.Time{}, nil, func(e Event) error {
 		if first {
 			first = false
 			for i := range 100 {
@@ -118,5 +118,30 @@ func TestTailBeginsAtATime(t *testing.T) {
 	}()
 	if got := tail(t, dir, "web", since, 1); got[0].Path != "/new" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestTailEndsAfterTheLastLine(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Open(dir, "web", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := make(chan struct{})
+	n := 0
+	go func() {
+		for i := range 100 {
+			l.Record(Event{Path: fmt.Sprint("/", i)})
+		}
+		l.Close()
+		close(until)
+	}()
+	if err := Tail(t.Context(), dir, "web", time.Time{}, until, func(Event) error { n++; return nil }); err != nil || n != 100 {
+		t.Fatalf("%v after %d", err, n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Tail(ctx, dir, "web", time.Time{}, nil, func(Event) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
 	}
 }

@@ -20,7 +20,7 @@ func eventsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "events", Usage: "show what guards refused and recorded",
 		Description: "Of running containers and of those that have ended, oldest first. With -f: from now on (or --since), as they\n" +
-			"come, of every container that has or gets a guard. With --json each line is one event\n" +
+			"come, of every container that has or gets a guard; with --container until that guard ends. With --json each line is one event\n" +
 			"(docs/events.schema.json).\n\n" +
 			"Example:\n   klwctl events --since 1h --container apache-bundle\n   klwctl events -f",
 		Flags: []cli.Flag{

@@ -96,10 +96,19 @@ func TestEventsAreFollowedAcrossContainers(t *testing.T) {
 	}()
 	time.Sleep(50 * time.Millisecond) // it follows before the container exists
 	f.Run()
+	one := make(chan string, 1)
+	go func() {
+		_, out, _ := ctl("--root", string(f.Root), "events", "-f", "--since", "all", "--container", f.ID)
+		one <- out
+	}()
+	time.Sleep(50 * time.Millisecond)
 	f.App.Do("read", "/secret/key")
 	f.App.End()
 	if err := f.Wait(); err != nil {
 		t.Fatal(err)
+	}
+	if out := <-one; !strings.Contains(out, "start guard") || !strings.Contains(out, "/secret/key") || !strings.Contains(out, "stop guard") {
+		t.Errorf("one container, to its end:\n%s", out)
 	}
 	guardtest.Retry(t, func() error {
 		var ops []string

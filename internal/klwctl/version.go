@@ -10,10 +10,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"klw/internal/control"
+	"klw/internal/version"
 )
-
-// Version is klw's; the linker may set it.
-var Version = "0.1.0"
 
 func versionCommand() *cli.Command {
 	return &cli.Command{
@@ -27,7 +25,7 @@ func versionCommand() *cli.Command {
 				Commit   string `json:"commit,omitempty"`
 				Protocol int    `json:"protocol"`
 				Go       string `json:"go"`
-			}{Version, commit(), control.Version, runtime.Version()}
+			}{version.Version, commit(), control.Version, runtime.Version()}
 			return show(c, v, func(w io.Writer) {
 				fmt.Fprintf(w, "klwctl %s\n", v.Version)
 				if v.Commit != "" {
