@@ -14,14 +14,16 @@
 //  2. After the operation, or after a refusal, Post runs for every module whose Pre passed, in reverse order, with the
 //     real result. A module without Pre counts as having passed.
 //  3. Composition is conjunction: the stack lets a call through exactly if each module would.
-//  4. Unregister returns when no call is inside the module and none will enter it again.
+//  4. A call is inside a module from its Pre to its Post, the operation included. Unregister returns when none is
+//     inside and none will enter again: no Pre is left without its Post.
 //  5. Close refuses while a module is registered.
 //  6. Every refusal reaches the master's Observer, once, before the call returns.
 //  7. An operation that nobody monitors costs one atomic load and a bounds check.
 //
 // # Dangers
 //
-// Register, Unregister and Close must not be called from inside a Pre or Post: Unregister would wait for itself.
+// Register, Unregister and Close must not be called from inside a Pre, a Post or the operation: Unregister would wait
+// for itself. An operation that hangs keeps Unregister waiting.
 // Modules must not keep a *Call or *Result after they return.
 //
 // Lock order: Master.mu (registry changes only) is never held while a module runs.

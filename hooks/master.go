@@ -63,8 +63,7 @@ type slot struct {
 	pre    Pre
 	post   Post
 
-	inside  sync.RWMutex // held for reading while a call is inside the module
-	gone    bool         // under inside
+	door    door // a call is inside the module from its Pre to its Post
 	calls   atomic.Uint64
 	refused atomic.Uint64
 }
@@ -96,7 +95,7 @@ func (m *Master) Register(mod Module) (ID, error) {
 			return 0, fmt.Errorf("register %s: %w", info.Name, ErrDuplicate)
 		}
 	}
-	sl := &slot{id: m.nextID, info: info, module: mod}
+	sl := &slot{id: m.nextID, info: info, module: mod, door: newDoor()}
 	sl.pre, _ = mod.(Pre)
 	sl.post, _ = mod.(Post)
 	if k, ok := mod.(Kernel); ok {
@@ -110,10 +109,32 @@ func (m *Master) Register(mod Module) (ID, error) {
 }
 
 // Unregister takes the module of that name out, and returns when no call is inside it. It takes permanent modules
-// too: refusing those is the control channel's matter (Unload).
+// too: refusing those is the control channel's matter (Unload). While it waits, the registry can't be changed.
 func (m *Master) Unregister(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.remove(name); err != nil {
+		return fmt.Errorf("unregister %s: %w", name, err)
+	}
+	return nil
+}
+
+// Unload is Unregister at somebody's request: permanent modules are refused.
+func (m *Master) Unload(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.stack.Load().all {
+		if s.info.Name == name && s.info.Permanent {
+			return fmt.Errorf("unload %s: %w", name, ErrPermanent)
+		}
+	}
+	if err := m.remove(name); err != nil {
+		return fmt.Errorf("unload %s: %w", name, err)
+	}
+	return nil
+}
+
+func (m *Master) remove(name string) error {
 	var rest []*slot
 	var sl *slot
 	for _, s := range m.stack.Load().all {
@@ -124,28 +145,16 @@ func (m *Master) Unregister(name string) error {
 		}
 	}
 	if sl == nil {
-		return fmt.Errorf("unregister %s: %w", name, ErrNotFound)
+		return ErrNotFound
 	}
 	if k, ok := sl.module.(Kernel); ok {
 		if err := k.Unload(); err != nil {
-			return fmt.Errorf("unregister %s: %w", name, err)
+			return err
 		}
 	}
 	m.stack.Store(newStack(rest))
-	sl.inside.Lock() // waits for the calls inside
-	sl.gone = true
-	sl.inside.Unlock()
+	sl.door.shut()
 	return nil
-}
-
-// Unload is Unregister at somebody's request: permanent modules are refused.
-func (m *Master) Unload(name string) error {
-	for _, s := range m.stack.Load().all {
-		if s.info.Name == name && s.info.Permanent {
-			return fmt.Errorf("unload %s: %w", name, ErrPermanent)
-		}
-	}
-	return m.Unregister(name)
 }
 
 // Close ends the master. It refuses while modules are registered.
@@ -181,52 +190,30 @@ func (m *Master) Run(c *Call, do func() Result) Result {
 	return m.run(slots, c, do)
 }
 
+// run goes through the rest of the stack from the first of slots on.
 func (m *Master) run(slots []*slot, c *Call, do func() Result) Result {
-	var res Result
-	passed := 0
-	for _, s := range slots {
-		v := s.ask(c)
-		if v.Refused() {
+	if len(slots) == 0 {
+		return do()
+	}
+	s := slots[0]
+	if !s.door.enter() { // unregistered since the stack was read
+		return m.run(slots[1:], c, do)
+	}
+	defer s.door.leave()
+	s.calls.Add(1)
+	if s.pre != nil {
+		if v := s.pre.Pre(c); v.Refused() {
+			s.refused.Add(1)
 			m.observe(c, s.info, v)
-			res.Errno = v.Errno
-			break
+			return Result{Errno: v.Errno}
 		}
-		passed++
 	}
-	if passed == len(slots) {
-		res = do()
-	}
-	for i := passed - 1; i >= 0; i-- {
-		slots[i].tell(c, &res)
+	res := m.run(slots[1:], c, do)
+	if s.post != nil {
+		s.tell(c, res)
 	}
 	return res
 }
 
-func (s *slot) ask(c *Call) Verdict {
-	s.inside.RLock()
-	defer s.inside.RUnlock()
-	if s.gone || s.pre == nil {
-		return Allow
-	}
-	s.calls.Add(1)
-	v := s.pre.Pre(c)
-	if v.Refused() {
-		s.refused.Add(1)
-	}
-	return v
-}
-
-func (s *slot) tell(c *Call, r *Result) {
-	if s.post == nil {
-		return
-	}
-	s.inside.RLock()
-	defer s.inside.RUnlock()
-	if s.gone {
-		return
-	}
-	if s.pre == nil {
-		s.calls.Add(1)
-	}
-	s.post.Post(c, r)
-}
+// tell gives the module a result of its own: what it does to it reaches nobody else.
+func (s *slot) tell(c *Call, res Result) { s.post.Post(c, &res) }
