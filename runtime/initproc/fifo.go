@@ -21,7 +21,7 @@ func (p *proc) waitAtFifo() error {
 		return err
 	}
 	p.wire = -1
-	fd, err := reopen(p.Fifo, unix.O_WRONLY)
+	fd, err := p.openFifo()
 	if err != nil {
 		return doing(err, "opening the exec fifo")
 	}
@@ -36,18 +36,28 @@ func (p *proc) waitAtFifo() error {
 	return doing(err, "writing to the exec fifo")
 }
 
-// reopen opens what an O_PATH descriptor names. A container whose /proc is none gets one that only this process sees.
-// No descriptor of a proc file system is kept open while it waits, unless it is that one.
-func reopen(fd, flags int) (int, error) {
-	path := fmt.Sprintf("/proc/self/fd/%d", fd)
+// prepareFifo finds the way to the fifo, which is given as an O_PATH descriptor, while this process still has its rights.
+// A container whose /proc is none gets one that only this process sees; no other descriptor of a proc file system is
+// open while it waits.
+func (p *proc) prepareFifo() error {
+	if !p.Config.Fifo {
+		return nil
+	}
 	var st unix.Statfs_t
 	if err := unix.Statfs("/proc", &st); err == nil && st.Type == unix.PROC_SUPER_MAGIC {
-		return unix.Open(path, flags|unix.O_CLOEXEC, 0)
+		p.procDir = unix.AT_FDCWD
+		return nil
 	}
-	proc, err := newFS(specs.Mount{Type: "proc", Source: "proc"}, &mountOptions{})
-	if err != nil {
-		return -1, err
+	var err error
+	p.procDir, err = newFS(specs.Mount{Type: "proc", Source: "proc"}, &mountOptions{})
+	return doing(err, "making a proc file system to wait at the exec fifo")
+}
+
+func (p *proc) openFifo() (int, error) {
+	path := fmt.Sprintf("/proc/self/fd/%d", p.Fifo)
+	if p.procDir == unix.AT_FDCWD {
+		return unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	}
-	defer unix.Close(proc)
-	return unix.Openat(proc, path[len("/proc/"):], flags|unix.O_CLOEXEC, 0)
+	defer unix.Close(p.procDir)
+	return unix.Openat(p.procDir, path[len("/proc/"):], unix.O_WRONLY|unix.O_CLOEXEC, 0)
 }

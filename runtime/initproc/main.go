@@ -47,6 +47,8 @@ type proc struct {
 	wire launch.Wire
 	host host
 	root root
+	// procDir leads to the exec fifo.
+	procDir int
 	// noFile is the process's limit of open files.
 	noFile syscall.Rlimit
 	// fail reports an error where somebody listens: nil is the wire.

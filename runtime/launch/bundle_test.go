@@ -22,7 +22,15 @@ type box struct {
 
 func newBox(t *testing.T, probes ...string) *box {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "klw-box-") // testing's own can't be passed by others
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +85,7 @@ func (b *box) run() ([]string, error) {
 	defer out.Close()
 	b.opt.Stdout, b.opt.Stderr = out, out
 	i, err := b.start()
+	b.opt.Stdout, b.opt.Stderr = nil, nil
 	if err != nil {
 		return nil, err
 	}

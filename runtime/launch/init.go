@@ -60,7 +60,9 @@ func (i *Init) tell(s Step) error {
 	if sent == nil {
 		return nil
 	}
-	if _, err := i.receive(); err != nil && !errors.Is(err, ErrClosed) {
+	if _, err := i.receive(); errors.Is(err, ErrClosed) {
+		return i.died(s)
+	} else if err != nil {
 		return err
 	}
 	return fmt.Errorf("telling klw-init to %s: %w", s, sent)

@@ -7,9 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"klw/internal/nofile"
 )
 
 // probe is the program in the test's containers: each argument is one thing to look at, the answer one line (or the
@@ -106,19 +107,9 @@ var probes = map[string]func(string) (string, error){
 		}
 		return found, err
 	},
-	"rlimit": func(string) (string, error) {
-		var l syscall.Rlimit
-		b, err := os.ReadFile("/proc/self/limits")
-		_ = l
-		for line := range strings.Lines(string(b)) {
-			if strings.HasPrefix(line, "Max open files") {
-				return strings.Join(strings.Fields(line)[3:5], " "), nil
-			}
-		}
-		return "", err
-	},
-	"umask": func(string) (string, error) { return fmt.Sprintf("%03o", unix.Umask(0)), nil },
-	"pid":   func(string) (string, error) { return fmt.Sprint(os.Getpid()), nil },
+	"rlimit": func(string) (string, error) { return fmt.Sprint(nofile.Cur, " ", nofile.Max), nil },
+	"umask":  func(string) (string, error) { return fmt.Sprintf("%03o", unix.Umask(0)), nil },
+	"pid":    func(string) (string, error) { return fmt.Sprint(os.Getpid()), nil },
 	"stay": func(string) (string, error) {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return "stayed", err
@@ -130,6 +121,10 @@ var probes = map[string]func(string) (string, error){
 		}
 		_, err = os.OpenFile("/dev/tty", os.O_RDWR, 0)
 		return fmt.Sprint(w.Row, w.Col), err
+	},
+	"stdin": func(path string) (string, error) {
+		b, err := io.ReadAll(os.Stdin)
+		return "", errors.Join(err, os.WriteFile(path, b, 0o644))
 	},
 	"glob": func(pattern string) (string, error) {
 		list, err := filepath.Glob(pattern)
