@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,23 +19,25 @@ import (
 // cleanupTime is how long "klw-guard cleanup" may take.
 const cleanupTime = time.Minute
 
-// Wait waits until a guard has ended by itself, as it does after its container's last process. It says whether it did.
-func Wait(p handshake.Process, patience time.Duration) bool {
+// Wait waits until a guard has ended by itself, as it does after its container's last process. It doesn't wait for one
+// that was stopped by a signal.
+func Wait(p handshake.Process, patience time.Duration) {
 	f, err := p.Open()
 	if err != nil {
-		return true
+		return
 	}
 	defer f.Close()
 	poll := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}
-	for deadline := time.Now().Add(patience); ; {
-		n, err := unix.Poll(poll, int(max(0, time.Until(deadline).Milliseconds())))
-		if n > 0 {
-			return true
-		}
-		if err == nil || err != unix.EINTR {
-			return false
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && !stopped(p.PID); {
+		if n, err := unix.Poll(poll, 500); n > 0 || err != nil && err != unix.EINTR {
+			return
 		}
 	}
+}
+
+func stopped(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && bytes.Contains(stat, []byte(") T "))
 }
 
 // Cleanup undoes what a guard left that ended without undoing it. It is idempotent.
