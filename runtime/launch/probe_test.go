@@ -126,6 +126,7 @@ var probes = map[string]func(string) (string, error){
 		b, err := io.ReadAll(os.Stdin)
 		return "", errors.Join(err, os.WriteFile(path, b, 0o644))
 	},
+	"unshare": func(string) (string, error) { return "unshared", unix.Unshare(unix.CLONE_NEWUTS) },
 	"glob": func(pattern string) (string, error) {
 		list, err := filepath.Glob(pattern)
 		return strings.Join(list, " "), err
