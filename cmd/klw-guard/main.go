@@ -32,6 +32,7 @@ func run(args []string) error {
 	}
 	switch args[0] {
 	case "serve":
+		// Modules of one's own are arguments of Serve: see examples/module.
 		if !guard.Serve() {
 			os.Exit(exitcode.Failed) // it has said why
 		}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrNotRunning says that no server listens on a socket.
@@ -26,8 +28,11 @@ type Client struct {
 // Dial connects to the server of a socket.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	conn, err := dial(ctx, path)
+	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT) {
+		return nil, fmt.Errorf("control socket %s: %w", path, ErrNotRunning)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("control socket %s: %w (%w)", path, ErrNotRunning, err)
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	return &Client{conn: conn, in: bufio.NewReader(conn)}, nil
 }

@@ -47,8 +47,8 @@ type Module struct {
 	Master      string `json:"master"`   // files or kernel
 	Loaded      bool   `json:"loaded"`
 	Permanent   bool   `json:"permanent,omitempty"`
-	Calls       uint64 `json:"calls"`
-	Refused     uint64 `json:"refused"`
+	Calls       uint64 `json:"calls"`   // since it was loaded; 0 where the kernel asks the rules by itself
+	Refused     uint64 `json:"refused"` // since the guard began
 }
 
 // Replica is a replication that runs for the container.

@@ -34,8 +34,9 @@ func (g *guard) bindFiles() error {
 	}
 	g.fileRules = m
 	g.modules.add(m.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return m, nil })
-	rec := &recorder{log: g.log}
-	g.modules.add(rec.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return rec, nil })
+	for _, more := range append([]hooks.Module{&recorder{log: g.log}}, g.extra...) {
+		g.modules.add(more.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return more, nil })
+	}
 	return g.modules.load(m.Info().Name)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"klw/internal/audit"
 	"klw/internal/handshake"
 	"klw/internal/layout"
 )
@@ -36,6 +37,9 @@ func Cleanup(ctx context.Context, root layout.Root, id string) error {
 	if t == nil {
 		return removeSockets(dir)
 	}
+	if err := tellDeath(root, id, t.Guard); err != nil {
+		return err
+	}
 	if err := endProcess(ctx, t.Guard, guardTime); err != nil {
 		return fmt.Errorf("end the guard: %w", err)
 	}
@@ -49,6 +53,23 @@ func Cleanup(ctx context.Context, root layout.Root, id string) error {
 		return err
 	}
 	return (&traces{path: dir.Guard()}).remove()
+}
+
+// tellDeath records that a guard had died before its time, which it couldn't tell itself.
+func tellDeath(root layout.Root, id string, guard handshake.Process) error {
+	f, err := guard.Open()
+	if err == nil {
+		return f.Close()
+	}
+	log, err := audit.Open(root.Events(), id, audit.Options{})
+	if err != nil {
+		return err
+	}
+	log.Record(audit.Event{
+		PID: uint32(guard.PID), Operation: audit.OpStop, Module: "guard", Decision: audit.Notice,
+		Hint: "the guard was killed or could not end in order: from then on the container's files were closed and nothing was recorded",
+	})
+	return log.Close()
 }
 
 // endProcess asks a process to end, waits, and kills it if it doesn't. One that is gone is no error.

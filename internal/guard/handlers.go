@@ -77,10 +77,20 @@ func (g *guard) status() control.Status {
 		s.Published = append(s.Published, fmt.Sprintf("%s %s -> %d", p.Protocol, p.Host, p.Port))
 	}
 	for _, m := range s.Modules {
-		if !m.Loaded && m.Name != recorderName {
+		if !m.Loaded && !g.optional(m.Name) {
 			s.NotEnforced = append(s.NotEnforced, fmt.Sprintf("module %s is unloaded: %s", m.Name, m.Description))
 		}
 	}
 	s.NotEnforced = append(s.NotEnforced, g.notEnforced...)
 	return s
+}
+
+// optional tells whether a module is one that isn't loaded unless somebody asks for it.
+func (g *guard) optional(name string) bool {
+	for _, m := range g.extra {
+		if m.Info().Name == name {
+			return true
+		}
+	}
+	return name == recorderName
 }

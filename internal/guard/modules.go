@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"klw/hooks"
 	"klw/internal/audit"
@@ -12,9 +13,17 @@ import (
 
 // modules knows every compiled-in module of this guard, loaded or not.
 type modules struct {
-	observe hooks.Observer
-	mu      sync.Mutex // loading and unloading, one at a time
+	observe hooks.Observer // counts refusals, then records them
+	mu      sync.Mutex     // loading and unloading, one at a time
 	list    []*loadable
+	refused sync.Map // name to *atomic.Uint64
+}
+
+// count counts a refusal: the masters don't see what the kernel refuses by itself. It takes no lock, since observers
+// run while modules are unloaded.
+func (m *modules) count(name string) *atomic.Uint64 {
+	n, _ := m.refused.LoadOrStore(name, new(atomic.Uint64))
+	return n.(*atomic.Uint64)
 }
 
 // loadable is a module that can be loaded into one master.
@@ -76,11 +85,11 @@ func (m *modules) show() []control.Module {
 	for _, l := range m.list {
 		c := control.Module{
 			Name: l.info.Name, Description: l.info.Description, Monitors: l.info.Monitors.String(),
-			Master: l.in, Permanent: l.info.Permanent,
+			Master: l.in, Permanent: l.info.Permanent, Refused: m.count(l.info.Name).Load(),
 		}
 		for _, e := range l.master.Modules() {
 			if e.Name == l.info.Name {
-				c.Loaded, c.ID, c.Calls, c.Refused = true, uint32(e.ID), e.Calls, e.Refused
+				c.Loaded, c.ID, c.Calls = true, uint32(e.ID), e.Calls
 			}
 		}
 		out = append(out, c)

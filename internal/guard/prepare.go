@@ -50,7 +50,6 @@ func (g *guard) startTraces() error {
 		return err
 	}
 	g.traces.path = g.dir.Guard()
-	g.undo.push("remove the traces", g.traces.remove)
 	return g.traces.change(func(t *handshake.Traces) {
 		t.Guard, t.Cgroup = self, ownCgroup(g.setup.Cgroup)
 	})
@@ -68,7 +67,10 @@ func (g *guard) watchCgroup() error {
 
 // makeMasters makes both masters. What is registered goes before them: their undoing comes first.
 func (g *guard) makeMasters() {
-	observe := func(c *hooks.Call, info hooks.Info, v hooks.Verdict) { g.log.Record(audit.FromCall(c, info, v)) }
+	observe := func(c *hooks.Call, info hooks.Info, v hooks.Verdict) {
+		g.modules.count(info.Name).Add(1)
+		g.log.Record(audit.FromCall(c, info, v))
+	}
 	g.files, g.kernel = hooks.NewMaster(observe), hooks.NewMaster(observe)
 	g.undo.push("close the master of the files", g.files.Close)
 	g.undo.push("close the master of the kernel", func() error { return g.endKernel() })

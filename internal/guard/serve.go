@@ -40,6 +40,7 @@ type guard struct {
 	files     *hooks.Master
 	kernel    *hooks.Master
 	modules   modules
+	extra     []hooks.Module
 	server    *view.Server
 	views     []*view.View
 	users     fsguard.UserLookup
@@ -52,8 +53,8 @@ type guard struct {
 
 // Serve is the program "klw-guard serve": it guards one container, over the conversation on descriptor
 // handshake.FD, until the container ends. What went wrong has been logged and, if klw-runc still listened, told; ok says
-// that nothing did.
-func Serve() (ok bool) {
+// that nothing did. Extra modules are added to those that klw has; "klwctl module load" puts them into force.
+func Serve(extra ...hooks.Module) (ok bool) {
 	conn, err := handshake.NewConn(handshake.FD)
 	if err == nil {
 		err = isolate()
@@ -64,11 +65,11 @@ func Serve() (ok bool) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	defer stop()
-	return serve(ctx, conn) == nil
+	return serve(ctx, conn, extra) == nil
 }
 
-func serve(ctx context.Context, conn *handshake.Conn) error {
-	g := &guard{conn: conn, since: time.Now()}
+func serve(ctx context.Context, conn *handshake.Conn, extra []hooks.Module) error {
+	g := &guard{conn: conn, since: time.Now(), extra: extra}
 	g.state.Store(stateStarting)
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: &g.level})))
 	err := g.begin(ctx)
@@ -77,6 +78,9 @@ func serve(ctx context.Context, conn *handshake.Conn) error {
 	}
 	g.state.Store(stateEnding)
 	undone := g.undo.run()
+	if undone == nil {
+		undone = g.traces.remove()
+	}
 	if undone != nil {
 		slog.Error("something is left", "error", undone)
 	}

@@ -350,6 +350,10 @@ func TestKilledGuardIsCleanedUpAfter(t *testing.T) {
 		}
 		f.NothingLeft()
 	}
+	events := f.Events()
+	if e := events[len(events)-1]; e.Operation != audit.OpStop || !strings.Contains(e.Hint, "was killed") {
+		t.Errorf("last event %+v", e)
+	}
 }
 
 func TestCleanupEndsALivingGuard(t *testing.T) {

@@ -37,6 +37,9 @@ func (t *traces) change(f func(*handshake.Traces)) error {
 
 // remove is for when nothing is left.
 func (t *traces) remove() error {
+	if t.path == "" {
+		return nil
+	}
 	err := os.Remove(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -61,7 +61,10 @@ func dial(ctx context.Context, root layout.Root, id string) (*control.Client, er
 	if _, statErr := os.Lstat(dir.Control()); errors.Is(statErr, fs.ErrNotExist) {
 		return nil, exitcode.With(exitcode.NotRunning, fmt.Errorf("container %s has no guard: it runs without a policy, or is being made", id))
 	}
-	return nil, coded(fmt.Errorf("the guard of %s doesn't answer, the container's files are closed: %w", id, err))
+	if errors.Is(err, control.ErrNotRunning) {
+		return nil, exitcode.With(exitcode.NotRunning, fmt.Errorf("the guard of %s is gone and the container's files are closed: klw-runc delete -f %s", id, id))
+	}
+	return nil, coded(err)
 }
 
 // call asks a container's guard one thing.

@@ -81,8 +81,8 @@ func TestWithARunningGuard(t *testing.T) {
 	}
 	f.Cmd.Process.Kill()
 	f.Wait()
-	want(t, exitcode.NotRunning, []string{"doesn't answer"}, root("status", f.ID)...)
-	want(t, 0, []string{"error", "doesn't answer"}, root("status")...)
+	want(t, exitcode.NotRunning, []string{"is gone"}, root("status", f.ID)...)
+	want(t, 0, []string{"error", "is gone"}, root("status")...)
 }
 
 func TestEventsAreFollowedAcrossContainers(t *testing.T) {

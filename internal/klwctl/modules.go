@@ -53,14 +53,14 @@ func listModules(ctx context.Context, c *cli.Command) error {
 	return show(c, list, func(w io.Writer) {
 		fmt.Fprintln(w, "ID\tNAME\tMASTER\tCALLS\tREFUSED\tDESCRIPTION\tMONITORS")
 		for _, m := range list {
-			id, calls, refused := "-", "-", "-"
+			id, calls := "-", "-"
 			if m.Loaded {
 				id = fmt.Sprint(m.ID)
 			}
 			if m.Loaded && m.Master == "files" { // the kernel's modules aren't called
-				calls, refused = fmt.Sprint(m.Calls), fmt.Sprint(m.Refused)
+				calls = fmt.Sprint(m.Calls)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", id, m.Name, m.Master, calls, refused, m.Description, m.Monitors)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", id, m.Name, m.Master, calls, m.Refused, m.Description, m.Monitors)
 		}
 	})
 }

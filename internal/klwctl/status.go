@@ -118,8 +118,9 @@ func moduleLine(m control.Module) string {
 	if m.Loaded {
 		state = fmt.Sprintf("id %d", m.ID)
 		if m.Master == "files" {
-			state += fmt.Sprintf(", %d calls, %d refused", m.Calls, m.Refused)
+			state += fmt.Sprintf(", %d calls", m.Calls)
 		}
+		state += fmt.Sprintf(", %d refused", m.Refused)
 	}
 	if m.Permanent {
 		state += ", permanent"

@@ -18,6 +18,7 @@ import (
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
+	"klw/hooks"
 	"klw/internal/audit"
 	"klw/internal/control"
 	"klw/internal/guard"
@@ -27,10 +28,11 @@ import (
 )
 
 // Main is what TestMain calls: tests start their own binary again, as the guard, and as the application.
-func Main(m *testing.M) int {
+// Extra modules are the guard's.
+func Main(m *testing.M, extra ...hooks.Module) int {
 	switch os.Getenv("KLW_TEST_ROLE") {
 	case "guard":
-		if !guard.Serve() {
+		if !guard.Serve(extra...) {
 			os.Exit(1)
 		}
 		os.Exit(0)
