@@ -47,7 +47,7 @@ func startReader(ring *ringbuf.Reader, observe func(*hooks.Call, hooks.Verdict),
 func (r *reader) stop() error {
 	err := r.ring.Flush()
 	<-r.done
-	return errors.Join(err, r.ring.Close())
+	return err
 }
 
 func (r *reader) run() {

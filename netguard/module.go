@@ -28,10 +28,11 @@ type Module struct {
 
 	mu     sync.Mutex
 	rules  *Rules
-	cgroup *os.File // nil: not loaded
-	kernel *kernel
-	reader *reader
-	told   uint64 // lost refusals that Options.Lost knows of; the reader's
+	kernel *kernel         // nil: not prepared
+	ring   *ringbuf.Reader // with kernel
+	cgroup *os.File        // nil: not loaded
+	reader *reader         // with cgroup
+	told   uint64          // lost refusals that Options.Lost knows of; the reader's
 }
 
 // errNotLoaded is what asking an unloaded module gives.
@@ -80,8 +81,37 @@ func (m *Module) Info() hooks.Info {
 // Capabilities tells what this kernel can decide.
 func (m *Module) Capabilities() Capabilities { return m.caps }
 
+// Prepare does what Load does before it attaches anything. It may run while the container's cgroup is made; without it
+// Load does all.
+func (m *Module) Prepare() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.prepare()
+}
+
+func (m *Module) prepare() (err error) {
+	if m.kernel != nil {
+		return nil
+	}
+	k, err := loadKernel(m.caps)
+	if err != nil {
+		return err
+	}
+	if err = k.install(m.rules); err == nil {
+		if err = k.selftest(m.rules); err == nil {
+			m.ring, err = k.drained()
+		}
+	}
+	if err != nil {
+		k.close()
+		return err
+	}
+	m.kernel = k
+	return nil
+}
+
 // Load puts the rules into force: all of them or, with an error, none.
-func (m *Module) Load() (err error) {
+func (m *Module) Load() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.cgroup != nil {
@@ -91,41 +121,29 @@ func (m *Module) Load() (err error) {
 	if err != nil {
 		return fmt.Errorf("open the container's cgroup: %w", err)
 	}
-	k, err := loadKernel(m.caps)
-	if err != nil {
-		cgroup.Close()
-		return err
+	if err = m.prepare(); err == nil {
+		if err = m.kernel.attach(cgroup); err == nil {
+			if err = m.kernel.attached(cgroup); err != nil {
+				err = errors.Join(err, m.kernel.detach(cgroup, hooksInOrder))
+			}
+		}
 	}
-	ring, err := k.start(m.rules, cgroup)
 	if err != nil {
-		cgroup.Close()
-		k.close()
-		return err
+		return errors.Join(err, cgroup.Close(), m.forget())
 	}
-	m.cgroup, m.kernel, m.told = cgroup, k, 0
-	m.reader = startReader(ring, m.observe, func() { m.tellLost(k) })
+	m.cgroup, m.told = cgroup, 0
+	m.reader = startReader(m.ring, m.observe, m.tellLost)
 	return nil
 }
 
-// start installs the rules, tests the programs and attaches them.
-func (k *kernel) start(r *Rules, cgroup *os.File) (ring *ringbuf.Reader, err error) {
-	if err := k.install(r); err != nil {
-		return nil, err
+// forget lets go of what prepare made.
+func (m *Module) forget() (err error) {
+	if m.kernel != nil {
+		err = m.ring.Close()
+		m.kernel.close()
 	}
-	if err := k.selftest(r); err != nil {
-		return nil, err
-	}
-	if ring, err = k.drained(); err != nil {
-		return nil, err
-	}
-	if err = k.attach(cgroup); err == nil {
-		if err = k.attached(cgroup); err == nil {
-			return ring, nil
-		}
-		err = errors.Join(err, k.detach(cgroup, hooksInOrder))
-	}
-	ring.Close()
-	return nil, err
+	m.kernel, m.ring = nil, nil
+	return err
 }
 
 // drained opens the ring and forgets what the self-test left.
@@ -152,15 +170,13 @@ func (m *Module) Unload() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.cgroup == nil {
-		return nil
+		return m.forget()
 	}
 	if err := m.kernel.detach(m.cgroup, hooksInOrder); err != nil {
 		return err
 	}
-	err := m.reader.stop()
-	m.kernel.close()
-	err = errors.Join(err, m.cgroup.Close())
-	m.cgroup, m.kernel, m.reader = nil, nil, nil
+	err := errors.Join(m.reader.stop(), m.cgroup.Close(), m.forget())
+	m.cgroup, m.reader = nil, nil
 	return err
 }
 
@@ -192,7 +208,7 @@ func (m *Module) Decide(q Question) Answer {
 func (m *Module) Stats() (Stats, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.kernel == nil {
+	if m.cgroup == nil {
 		return Stats{}, errNotLoaded
 	}
 	return m.kernel.stats()
@@ -200,9 +216,9 @@ func (m *Module) Stats() (Stats, error) {
 
 func (m *Module) observe(c *hooks.Call, v hooks.Verdict) { m.opts.Observe(c, m.Info(), v) }
 
-// tellLost runs on the reader, which ends before the maps close.
-func (m *Module) tellLost(k *kernel) {
-	s, err := k.stats()
+// tellLost runs on the reader, which ends before kernel goes.
+func (m *Module) tellLost() {
+	s, err := m.kernel.stats()
 	if err == nil && s.Lost > m.told {
 		m.opts.Lost(s.Lost - m.told)
 		m.told = s.Lost
