@@ -24,6 +24,7 @@ var layers = []struct {
 	{"internal/layout", nil, "paths depend on nothing"},
 	{"internal/seccomp", nil, "filters are compiled in klw-runc, which must stay small"},
 	{"internal/guard", []string{"internal", "hooks", "fsguard", "netguard"}, "the wiring of klw-guard: the one place where guards meet"},
+	{"internal/klwctl", []string{"internal", "replicafs"}, "the command klwctl: asks guards and replications"},
 	{"hooks", []string{"hooks", "internal"}, "the master knows no guard"},
 	{"bundle", []string{"bundle", "internal/policy", "internal/layout"}, "reading a bundle needs no running system"},
 	{"runtime", []string{"runtime", "bundle", "internal"}, "klw-runc is lean: no guard is linked in"},

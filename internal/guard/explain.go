@@ -2,7 +2,7 @@ package guard
 
 import (
 	"klw/internal/control"
-	"klw/internal/explain"
+	"klw/internal/guard/explain"
 	"klw/internal/handshake"
 	"klw/internal/view"
 	"klw/netguard"

@@ -12,7 +12,7 @@ import (
 
 	"klw/internal/control"
 	"klw/internal/exitcode"
-	"klw/internal/explain"
+	"klw/internal/guard/explain"
 	"klw/internal/layout"
 	"klw/internal/policy"
 )
