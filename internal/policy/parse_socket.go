@@ -112,6 +112,10 @@ func (p *parser) address(w word, r *SocketRule) bool {
 		return true
 	}
 	net, ok := p.network(word{text: host, col: w.col})
+	if ok && r.Action == Connect && net.IsSingleIP() && net.Addr().IsUnspecified() {
+		p.errorf(w.col, "an address, a network, or none before the colon", "%s is no address to connect to", net.Addr())
+		return false
+	}
 	r.Net = net
 	return ok
 }
