@@ -19,6 +19,9 @@ const (
 	AckDisk   Ack = "disk"   // the journal is on disk
 )
 
+// MethodStop asks a klw-replicafs to end in good order.
+const MethodStop = "replica.stop"
+
 // MountOptions describe a replication to start.
 type MountOptions struct {
 	Root        layout.Root
@@ -46,6 +49,8 @@ type Status struct {
 	Lag         uint64    `json:"lag"`               // operations
 	LagSeconds  float64   `json:"lagSeconds"`        // age of the oldest record not applied
 	Copy        *Progress `json:"copy,omitempty"`    // while copying
+	Resyncs     int       `json:"resyncs"`           // comparisons because something was changed past the mount
+	Note        string    `json:"note,omitempty"`
 	Since       time.Time `json:"since"`
 }
 
