@@ -122,7 +122,7 @@ func (s *session) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string,
 	fd := -1
 	m := maker{h: &in.InHeader, dir: dir, mode: unix.S_IFREG | in.Mode&07777, umask: in.Umask}
 	m.make = func(d int, c *hooks.Call, mode uint32) (err error) {
-		flags := int(c.Flags&openFlags&^unix.O_TRUNC) | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		flags := int(c.Flags&sharedFlags) | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 		fd, err = unix.Openat(d, name, flags, mode&07777)
 		if err == unix.EEXIST && in.Flags&unix.O_EXCL == 0 {
 			return unix.ESTALE // made on the host meanwhile: the kernel looks again, checks permission and opens
@@ -142,7 +142,7 @@ func (s *session) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.C
 	fd := -1
 	m := maker{h: &in.InHeader, dir: dir, mode: unix.S_IFREG | in.Mode&07777, umask: in.Umask}
 	m.make = func(d int, c *hooks.Call, mode uint32) (err error) {
-		flags := int(c.Flags&(openFlags|unix.O_EXCL)&^unix.O_TRUNC) | unix.O_TMPFILE | unix.O_CLOEXEC
+		flags := int(c.Flags&(sharedFlags|unix.O_EXCL)) | unix.O_TMPFILE | unix.O_CLOEXEC
 		fd, err = unix.Openat(d, ".", flags, mode&07777)
 		return err
 	}
@@ -172,9 +172,13 @@ func (s *session) created(fd int, dir *Inode, name string, flags uint32, out *fu
 		unix.Close(fd)
 		return hooks.Result{Errno: unix.Errno(code)}
 	}
-	f := &file{fd: fd, node: k, flags: flags}
-	if !s.addFile(f) {
-		return hooks.Result{Errno: unix.ENOTCONN}
+	share, err := s.join(k, flags, true, func() (int, error) { return fd, nil })
+	if err != nil {
+		return failed(err)
+	}
+	f, err := s.opened(k, share, flags)
+	if err != nil {
+		return failed(err)
 	}
 	s.fillOpen(f, &out.OpenOut)
 	return hooks.Result{File: n, Stat: &id.st}

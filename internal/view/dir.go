@@ -71,6 +71,7 @@ func (s *session) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut)
 		}
 		f := &file{fd: fd, node: n, dir: &dirStream{}}
 		if !s.addFile(f) {
+			unix.Close(fd)
 			return hooks.Result{Errno: unix.ENOTCONN}
 		}
 		out.Fh = f.fh

@@ -12,27 +12,22 @@ type file struct {
 	fd    int
 	node  *node
 	flags uint32
-	uses  *backing // counted there until closed
-	dir   *dirStream
+	share *sharedFD  // regular files: what fd belongs to
+	dir   *dirStream // directories
 }
 
 func (f *file) writable() bool { return f.flags&unix.O_ACCMODE != unix.O_RDONLY }
 
-// addFile makes an open descriptor known. fd belongs to the file from then on.
+// addFile makes an open file known, unless the session has ended.
 func (v *View) addFile(f *file) bool {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.files == nil {
-		v.mu.Unlock()
-		unix.Close(f.fd)
 		return false
 	}
 	v.lastFH++
 	f.fh = v.lastFH
 	v.files[f.fh] = f
-	v.mu.Unlock()
-	v.srv.mu.Lock()
-	f.node.files = append(f.node.files, f)
-	v.srv.mu.Unlock()
 	return true
 }
 
@@ -46,24 +41,97 @@ func (v *View) takeFile(fh uint64) *file {
 }
 
 func (v *View) closeFile(f *file) {
-	v.releaseBacking(f)
-	v.srv.mu.Lock()
-	defer v.srv.mu.Unlock()
-	files := f.node.files
-	for i, g := range files {
-		if g == f {
-			f.node.files = append(files[:i], files[i+1:]...)
-			break
-		}
+	if f.share == nil {
+		unix.Close(f.fd)
+		return
 	}
-	unix.Close(f.fd) // under the lock: reachOpen relies on it
+	v.leave(f.node, f.share)
 }
 
-// backing is how the kernel reaches a node's data. All opens of a node at one time go one way: the kernel refuses a
-// mixture.
+// backing is how a regular file's data is reached in one view. All descriptions that are open at one time go one way,
+// by passthrough or through the server: the kernel refuses a mixture.
 type backing struct {
-	mu    sync.Mutex
-	opens int
-	id    int32 // 0: through the server
-	seen  version
+	mu   sync.Mutex
+	id   int32       // 0: through the server
+	fds  []*sharedFD // the server's descriptors, one for each kind of open
+	seen version     // of the data, when it was opened last
+}
+
+// sharedFD is a descriptor for all descriptions of a file that were opened alike. Offsets, O_APPEND and locks are the
+// kernel's matter.
+type sharedFD struct {
+	fd    int
+	flags uint32
+	refs  int
+}
+
+// version tells two states of a file's data apart.
+type version struct {
+	size         int64
+	mtime, ctime unix.Timespec
+}
+
+// sharedFlags are the flags of open(2) by which the server's descriptors differ. O_APPEND stays with the kernel's
+// descriptions: write-back of a mapping must go where it belongs. O_DIRECT would need aligned buffers.
+const sharedFlags = unix.O_ACCMODE | unix.O_SYNC | unix.O_DSYNC | unix.O_NOATIME
+
+// join gives the node's descriptor for flags, made by open if there is none, or if it must be (for O_TRUNC).
+func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) (*sharedFD, error) {
+	b := &n.backing
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var share *sharedFD
+	for _, s := range b.fds {
+		if s.flags == flags&sharedFlags {
+			share = s
+		}
+	}
+	if share != nil && !must {
+		share.refs++
+		return share, nil
+	}
+	fd, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if share != nil {
+		unix.Close(fd)
+		share.refs++
+		return share, nil
+	}
+	share = &sharedFD{fd: fd, flags: flags & sharedFlags, refs: 1}
+	v.enlist(n, share)
+	return share, nil
+}
+
+// enlist adds the node's first descriptor of a kind, with backing.mu held.
+func (v *View) enlist(n *node, share *sharedFD) {
+	b := &n.backing
+	if len(b.fds) == 0 && v.pass {
+		b.id = v.register(share.fd)
+	}
+	b.fds = append(b.fds, share)
+	v.srv.mu.Lock()
+	n.open = append(n.open, share)
+	v.srv.mu.Unlock()
+}
+
+// leave gives a descriptor back.
+func (v *View) leave(n *node, share *sharedFD) {
+	b := &n.backing
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	share.refs--
+	if share.refs > 0 {
+		return
+	}
+	b.fds = without(b.fds, share)
+	if len(b.fds) == 0 && b.id != 0 {
+		v.fuse.UnregisterBackingFd(b.id)
+		b.id = 0
+	}
+	v.srv.mu.Lock()
+	defer v.srv.mu.Unlock()
+	n.open = without(n.open, share)
+	unix.Close(share.fd) // with the lock: reachOpen relies on it
 }

@@ -31,7 +31,7 @@ type Inode struct {
 	former []string          // the last name it had, or the directory that it was made in without one
 	kids   map[string]*Inode // directories: what names below lead to, as far as known
 	roots  []*View           // views that begin here
-	files  []*file           // open descriptors
+	open   []*sharedFD       // descriptors of it that are open
 	orphan *pathFD           // keeps an object without a name reachable
 }
 

@@ -7,10 +7,6 @@ import (
 	"klw/hooks"
 )
 
-// openFlags are the flags of open(2) that the server's own descriptor takes over. O_APPEND stays with the kernel's:
-// write-back of a mapping must go where it belongs. O_DIRECT would need aligned buffers.
-const openFlags = unix.O_ACCMODE | unix.O_TRUNC | unix.O_SYNC | unix.O_DSYNC | unix.O_NOATIME
-
 // Open opens a regular file for reading, writing or execution.
 func (s *session) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	n, e := s.node(in.NodeId)
@@ -54,59 +50,31 @@ func (s *session) withStat(f *file, changed bool) hooks.Result {
 }
 
 func (s *session) open(n *node, flags uint32, kill bool) (*file, error) {
-	p, err := n.reach()
+	truncate := flags&unix.O_TRUNC != 0
+	share, err := s.join(n, flags, truncate, func() (fd int, err error) {
+		p, err := n.reach()
+		if err != nil {
+			return -1, err
+		}
+		defer s.fds.release(p)
+		do := func() { fd, err = reopen(p.fd, int(flags&(sharedFlags|unix.O_TRUNC))) }
+		err = s.killing(kill && truncate, do, &err)
+		return fd, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer s.fds.release(p)
-	var fd int
-	do := func() { fd, err = reopen(p.fd, int(flags&openFlags)) }
-	if err := s.killing(kill, do, &err); err != nil {
-		return nil, err
-	}
-	f := &file{fd: fd, node: n, flags: flags}
+	return s.opened(n, share, flags)
+}
+
+// opened makes a file of a descriptor that was joined.
+func (s *session) opened(n *node, share *sharedFD, flags uint32) (*file, error) {
+	f := &file{fd: share.fd, node: n, flags: flags, share: share}
 	if !s.addFile(f) {
+		s.leave(n, share)
 		return nil, unix.ENOTCONN
 	}
 	return f, nil
-}
-
-// fillOpen answers an open.
-func (s *session) fillOpen(f *file, out *fuse.OpenOut) {
-	out.Fh = f.fh
-	if id := s.acquireBacking(f); id != 0 {
-		out.OpenFlags = fuse.FOPEN_PASSTHROUGH | fuse.FOPEN_NOFLUSH
-		out.BackingID = id
-		return
-	}
-	if s.pagesValid(f) {
-		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
-	}
-	if !f.writable() {
-		out.OpenFlags |= fuse.FOPEN_NOFLUSH // else the kernel writes mapped pages back at close, and then asks
-	}
-}
-
-// pagesValid tells whether the pages that the kernel may have of a file are still the backing's: nothing has changed
-// since the file was opened last.
-func (s *session) pagesValid(f *file) bool {
-	st, err := fstat(f.fd)
-	if err != nil {
-		return false
-	}
-	now := version{size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
-	b := &f.node.backing
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	same := b.seen == now
-	b.seen = now
-	return same
-}
-
-// version tells two states of a file's data apart.
-type version struct {
-	size         int64
-	mtime, ctime unix.Timespec
 }
 
 // Release is the last close of an open file description.
@@ -115,16 +83,9 @@ func (s *session) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	if f == nil {
 		return
 	}
+	defer s.closeFile(f) // it can't be refused
 	c := &hooks.Call{Op: hooks.OpRelease, Caller: caller(&in.InHeader), File: f.node.Inode, Flags: f.flags}
-	closed := false
-	s.ask(c, func(*hooks.Call) hooks.Result {
-		closed = true
-		s.closeFile(f)
-		return hooks.Result{File: f.node.Inode}
-	})
-	if !closed { // a close can't be refused
-		s.closeFile(f)
-	}
+	s.ask(c, func(*hooks.Call) hooks.Result { return hooks.Result{File: f.node.Inode} })
 }
 
 // Flush has nothing to do: data is on the backing when write returns, and locks are the kernel's.

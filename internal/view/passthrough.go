@@ -5,25 +5,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acquireBacking decides how the data of an opened file is reached, and gives the backing id, or 0 for reads and
-// writes by the server.
-func (v *View) acquireBacking(f *file) int32 {
-	if !v.pass {
-		return 0
-	}
-	b := &f.node.backing
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.opens == 0 {
-		b.id = v.register(f.fd)
-	}
-	b.opens++
-	f.uses = b
-	return b.id
-}
-
-// register gives the kernel a backing file. It keeps the credentials of this moment for all later writes: without
-// CAP_FSETID they take set-id bits off, as those of ordinary users do.
+// register gives the kernel a backing file and returns its number; 0 if the kernel won't have it, and then the server
+// reads and writes. The kernel keeps the credentials of this moment for all later writes: without CAP_FSETID they take
+// set-id bits off, as those of ordinary users do.
 func (v *View) register(fd int) int32 {
 	var id int32
 	e := unix.EPERM
@@ -36,16 +20,34 @@ func (v *View) register(fd int) int32 {
 	return id
 }
 
-func (v *View) releaseBacking(f *file) {
-	b := f.uses
-	if b == nil {
-		return
-	}
+// fillOpen answers an open: by which way data goes, and what the kernel may keep.
+func (s *session) fillOpen(f *file, out *fuse.OpenOut) {
+	out.Fh = f.fh
+	b := &f.node.backing
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.opens--
-	if b.opens == 0 && b.id != 0 {
-		v.fuse.UnregisterBackingFd(b.id)
-		b.id = 0
+	if b.id != 0 {
+		out.OpenFlags = fuse.FOPEN_PASSTHROUGH | fuse.FOPEN_NOFLUSH
+		out.BackingID = b.id
+		return
 	}
+	if b.pagesValid(f.fd) {
+		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
+	}
+	if !f.writable() {
+		out.OpenFlags |= fuse.FOPEN_NOFLUSH // else the kernel writes mapped pages back at close
+	}
+}
+
+// pagesValid tells whether the pages that the kernel may have of a file are still the backing's: nothing has changed
+// since it was opened last.
+func (b *backing) pagesValid(fd int) bool {
+	st, err := fstat(fd)
+	if err != nil {
+		return false
+	}
+	now := version{size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+	same := b.seen == now
+	b.seen = now
+	return same
 }

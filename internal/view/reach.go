@@ -158,10 +158,10 @@ func (s *Server) leaveSource(src *source) {
 func (n *Inode) reachOpen() *pathFD {
 	n.srv.mu.RLock()
 	defer n.srv.mu.RUnlock() // keeps the descriptor open meanwhile
-	if len(n.files) == 0 {
+	if len(n.open) == 0 {
 		return nil
 	}
-	fd, err := reopen(n.files[0].fd, unix.O_PATH)
+	fd, err := reopen(n.open[0].fd, unix.O_PATH)
 	if err != nil {
 		return nil
 	}

@@ -125,11 +125,12 @@ func (s *Server) removeView(v *View) {
 	s.unref(v.root)
 }
 
-func without(list []*View, v *View) []*View {
-	rest := make([]*View, 0, len(list))
-	for _, w := range list {
-		if w != v {
-			rest = append(rest, w)
+// without gives a list less one of its members.
+func without[T comparable](list []T, gone T) []T {
+	rest := make([]T, 0, len(list))
+	for _, x := range list {
+		if x != gone {
+			rest = append(rest, x)
 		}
 	}
 	return rest
