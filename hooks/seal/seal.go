@@ -23,6 +23,8 @@ package seal
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"os"
 	"sync"
@@ -45,8 +47,8 @@ type Module struct {
 
 	mu        sync.Mutex // the fields below
 	socket    *net.UnixListener
-	closers   map[interface{ Close() error }]bool // connections and listeners that Unload must end
-	unloading bool
+	closers   map[io.Closer]bool // connections and listeners that Unload must end
+	unloading bool               // nothing may be added to closers
 	running   sync.WaitGroup
 }
 
@@ -87,7 +89,7 @@ func (m *Module) Load() error {
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	m.socket, m.closers, m.unloading = socket, map[interface{ Close() error }]bool{}, false
+	m.socket, m.closers, m.unloading = socket, map[io.Closer]bool{}, false
 	m.running.Go(func() { m.accept(socket) })
 	return nil
 }
@@ -95,16 +97,16 @@ func (m *Module) Load() error {
 // Unload stops: listeners are closed, the socket is removed.
 func (m *Module) Unload() error {
 	m.mu.Lock()
-	socket := m.socket
+	socket, closers := m.socket, maps.Clone(m.closers)
 	m.socket, m.unloading = nil, true
-	for c := range m.closers {
-		c.Close()
-	}
 	m.mu.Unlock()
 	if socket == nil {
 		return nil
 	}
 	socket.Close()
+	for c := range closers {
+		c.Close()
+	}
 	m.running.Wait()
 	if err := os.Remove(m.options.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("seal: %w", err)
@@ -143,8 +145,8 @@ func (m *Module) serve(conn *net.UnixConn) error {
 	return l.Serve(m.tell)
 }
 
-// keep notes what Unload must close; without Unload under way.
-func (m *Module) keep(c interface{ Close() error }) bool {
+// keep notes what Unload must close. With Unload under way it closes c and says false.
+func (m *Module) keep(c io.Closer) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unloading {
@@ -155,10 +157,10 @@ func (m *Module) keep(c interface{ Close() error }) bool {
 	return true
 }
 
-func (m *Module) drop(c interface{ Close() error }) {
+func (m *Module) drop(c io.Closer) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	delete(m.closers, c)
+	m.mu.Unlock()
 	c.Close()
 }
 

@@ -56,10 +56,7 @@ func (e *emitter) masked(h half, t, f place) place {
 	}
 	at := e.jump(opJeq, h.value&h.mask, t, f)
 	if h.mask != 0xffffffff {
-		if e.skip(at) > 0 {
-			e.relay(at)
-		}
-		at = e.emit(opAnd, h.mask, 0, 0)
+		at = e.emit(opAnd, h.mask, 0, 0) // falls through to the jump
 	}
 	return e.load(h.off, at)
 }

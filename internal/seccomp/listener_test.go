@@ -188,13 +188,15 @@ func TestRootStaysRoot(t *testing.T) {
 		{Nr: nr("setresuid"), Args: [6]uint64{0, keep, 0}},
 		{Nr: nr("setfsuid")},
 		{Nr: nr("setresuid"), Args: [6]uint64{0, 33, 0}}, // would keep a way back: refused
+		{Nr: nr("setresuid"), Args: [6]uint64{keep, keep, 33}},
+		{Nr: nr("setuid")}, // would set the saved user id too, and nothing did
 		{Nr: nr("setresuid"), Args: [6]uint64{keep, 33, keep}},
 		{Nr: nr("setresuid"), Args: [6]uint64{keep, 0, keep}}, // the way back
 		{Nr: nr("setresuid"), Args: [6]uint64{33, 33, 33}},
 		{Nr: nr("setuid")},
 	}}
-	want := []unix.Errno{0, 0, 0, 0, unix.EPERM, 0, unix.EPERM, 0, unix.EPERM}
-	texts := []string{"setresuid(0, 33, 0)", "setresuid(-1, 0, -1)", "setuid(0)"}
+	want := []unix.Errno{0, 0, 0, 0, unix.EPERM, 0, unix.EPERM, 0, unix.EPERM, 0, unix.EPERM}
+	texts := []string{"setresuid(0, 33, 0)", "setuid(0)", "setresuid(-1, 0, -1)", "setuid(0)"}
 	got, told, _ := served(t, j)
 	for i := range want {
 		if got[i] != want[i] {

@@ -222,3 +222,46 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestPrecedence: which of several entries for one call counts.
+func TestPrecedence(t *testing.T) {
+	const (
+		trap  = unix.SECCOMP_RET_TRAP
+		log   = unix.SECCOMP_RET_LOG
+		errno = unix.SECCOMP_RET_ERRNO | action(unix.EPERM)
+	)
+	entry := func(act, args string) string {
+		return `{"names":["read"],"action":"SCMP_ACT_` + act + `","args":[` + args + `]}`
+	}
+	const (
+		is0  = `{"index":0,"value":0,"op":"SCMP_CMP_EQ"}`
+		is1  = `{"index":1,"value":0,"op":"SCMP_CMP_EQ"}`
+		high = `{"index":0,"value":4294967296,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}` // nothing, in 32 bits
+	)
+	for _, c := range []struct {
+		what     string
+		abi      arch
+		syscalls []string
+		args     [6]uint64
+		want     action
+	}{
+		{"the first without conditions", archX86_64, []string{entry("TRAP", ""), entry("LOG", "")}, [6]uint64{}, trap},
+		{"before one with", archX86_64, []string{entry("TRAP", is0), entry("LOG", "")}, [6]uint64{}, log},
+		{"the first with conditions", archX86_64, []string{entry("TRAP", is1), entry("LOG", is0)}, [6]uint64{}, trap},
+		{"or else the next", archX86_64, []string{entry("TRAP", is1), entry("LOG", is0)}, [6]uint64{0, 1}, log},
+		{"or else the default", archX86_64, []string{entry("TRAP", is1), entry("LOG", is0)}, [6]uint64{1, 1}, errno},
+		{"a mask of 64 bits", archX86_64, []string{entry("TRAP", high), entry("LOG", "")}, [6]uint64{}, log},
+		{"is empty in 32", archX86, []string{entry("TRAP", high), entry("LOG", "")}, [6]uint64{}, trap},
+		{"the same answer twice", archX86_64, []string{entry("TRAP", is0), entry("TRAP", is0)}, [6]uint64{}, trap},
+		{"the default itself is left out", archX86_64, []string{entry("ERRNO", ""), entry("LOG", "")}, [6]uint64{}, log},
+	} {
+		p, err := Compile(parseProfile(t, `{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86","SCMP_ARCH_X86_64"],
+			"syscalls":[`+strings.Join(c.syscalls, ",")+`]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := run(t, p, c.abi.audit(), mustCall(t, c.abi, "read"), c.args); got != c.want {
+			t.Errorf("%s: %#x, want %#x", c.what, got, c.want)
+		}
+	}
+}
