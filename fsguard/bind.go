@@ -40,7 +40,7 @@ func Unviewed(paths ...string) Option { return func(b *binder) { b.unviewed = pa
 // New binds a policy to a container. What can't be bound is an error (policy.ErrorList), all of it at once.
 func New(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*Module, []Warning, error) {
 	b := &binder{views: views, seen: map[string]bound{}}
-	b.m = &Module{byUser: map[uint32]*node{}, links: map[string]policy.FileRule{}, users: users}
+	b.m = &Module{byUser: map[uint32]*node{}, links: map[string]policy.FileRule{}, users: users, views: views}
 	for _, o := range opts {
 		o(b)
 	}

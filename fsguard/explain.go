@@ -3,6 +3,7 @@ package fsguard
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 type Answer struct {
 	User    string `json:"user"`
 	Path    string `json:"path"`
-	Needed  string `json:"needed"` // permission words
+	Decides string `json:"decides,omitempty"` // the name that decided, where that isn't Path: links followed, other names
+	Needed  string `json:"needed"`            // permission words
 	Allowed bool   `json:"allowed"`
 	Has     string `json:"has"`            // what the path has, permission words
 	Rule    string `json:"rule"`           // file:line, or "no rule"
@@ -29,6 +31,9 @@ func (a Answer) String() string {
 		verb = "allowed"
 	}
 	s := fmt.Sprintf("%s: %s of %s for %s (%s", verb, a.Needed, a.Path, a.User, a.Rule)
+	if a.Decides != "" {
+		s = fmt.Sprintf("%s: %s of %s, which is %s, for %s (%s", verb, a.Needed, a.Path, a.Decides, a.User, a.Rule)
+	}
 	if a.Line != "" {
 		s += ": " + a.Line
 	}
@@ -50,7 +55,11 @@ func Explain(p *policy.Policy, user, file string, need policy.Perm) (Answer, err
 		}
 	}
 	plant(t, p.General.Files)
-	return answer(t, user, file, need)
+	file, err = asked(file, need)
+	if err != nil {
+		return Answer{}, err
+	}
+	return answer(t, user, file, file, need), nil
 }
 
 func plant(t *node, rules []policy.FileRule) {
@@ -59,7 +68,8 @@ func plant(t *node, rules []policy.FileRule) {
 	}
 }
 
-// Explain says what the module decides about a path of its container. user is a name or a number.
+// Explain says what the module decides about a path of its container: links are followed, and all names that the
+// object is known by count. user is a name or a number.
 func (m *Module) Explain(user, file string, need policy.Perm) (Answer, error) {
 	uid, err := strconv.ParseUint(user, 10, 32)
 	if err != nil {
@@ -69,30 +79,54 @@ func (m *Module) Explain(user, file string, need policy.Perm) (Answer, error) {
 		}
 		uid = uint64(id)
 	}
-	return answer(m.of(uint32(uid)), user, file, need)
+	if file, err = asked(file, need); err != nil {
+		return Answer{}, err
+	}
+	f, at, _, err := m.views.Follow(file)
+	if err != nil {
+		return Answer{}, err
+	}
+	t := m.of(uint32(uid))
+	names := namesOf(f)
+	if len(names) == 0 || slices.Contains(names, at) {
+		names = append([]string{at}, names...)
+	}
+	for _, n := range names {
+		if a := answer(t, user, file, n, need); !a.Allowed {
+			return a, nil
+		}
+	}
+	return answer(t, user, file, names[0], need), nil
 }
 
-func answer(t *node, user, file string, need policy.Perm) (Answer, error) {
+// asked checks a question.
+func asked(file string, need policy.Perm) (string, error) {
 	if !strings.HasPrefix(file, "/") {
-		return Answer{}, fmt.Errorf("%q is not an absolute path", file)
+		return "", fmt.Errorf("%q is not an absolute path", file)
 	}
 	if need == policy.None {
-		return Answer{}, fmt.Errorf("no permission to ask about: read, write or execute")
+		return "", fmt.Errorf("no permission to ask about, expected read, write or execute")
 	}
-	file = path.Clean(file)
-	n := t.find(file, "")
+	return path.Clean(file), nil
+}
+
+// answer is about one name of what file leads to.
+func answer(t *node, user, file, name string, need policy.Perm) Answer {
+	n := t.find(name, "")
 	a := Answer{
 		User: user, Path: file, Needed: need.String(), Has: n.allows().String(),
 		Allowed: need&^n.allows() == 0, Rule: ruleOf(n),
+	}
+	if name != file {
+		a.Decides = name
 	}
 	if n != nil {
 		a.Line = n.rules[0].String()
 	}
 	if !a.Allowed {
-		v := refuse(n, file, need)
-		a.Hint = v.Hint
+		a.Hint = refuse(n, name, need).Hint
 	}
-	return a, nil
+	return a
 }
 
 var _ interface {

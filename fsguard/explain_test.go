@@ -1,6 +1,7 @@
 package fsguard
 
 import (
+	"os"
 	"testing"
 
 	"klw/internal/policy"
@@ -29,6 +30,9 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%d: %v\npolicy %+v\nmodule %+v", i, err, a, b)
 		}
 	}
+	if a, err := Explain(p, "eve", "/etc/passwd", policy.Read); err != nil || !a.Allowed {
+		t.Error("somebody without rules of his own", a, err)
+	}
 	if a, err := m.Explain("1000", "/home/bob/x", policy.Write); err != nil || !a.Allowed {
 		t.Error("by number", a, err)
 	}
@@ -40,5 +44,28 @@ func TestExplain(t *testing.T) {
 	}
 	if _, err := Explain(p, "bob", "/x", policy.None); err == nil {
 		t.Error("no permission has an answer")
+	}
+}
+
+// TestExplainNames wants links followed and every name counted.
+func TestExplainNames(t *testing.T) {
+	g := serve(t, "@general\nfile /srv read write\nfile /srv/named read\n", map[string]string{"proc/": "", "srv/named": "n", "usr/x": "x"})
+	check(t, os.Link(g.source+"/srv/named", g.source+"/srv/other"))
+	check(t, os.Symlink("srv", g.source+"/link"))
+	m, _, err := New(parse(t, "@general\nfile /srv read write\nfile /srv/named read\n"), g.server, people)
+	check(t, err)
+	for i, c := range []struct {
+		path string
+		need policy.Perm
+		want string
+	}{
+		{"/link/new", policy.Write, "allowed: write of /link/new, which is /srv/new, for bob (p:3: file /srv read write)"},
+		{"/link/other", policy.Read, "allowed: read of /link/other, which is /srv/other, for bob (p:3: file /srv read write)"},
+		{"/srv/other", policy.Write, "refused: write of /srv/other, which is /srv/named, for bob (p:4: file /srv/named read)\nwould be allowed by: file /srv/named read write"},
+		{"/usr/x", policy.Read, "refused: read of /usr/x for bob (no rule)\nwould be allowed by: file /usr/x read"},
+	} {
+		if a, err := m.Explain("bob", c.path, c.need); err != nil || a.String() != c.want {
+			t.Errorf("%d: %v\n%s", i, err, a)
+		}
 	}
 }

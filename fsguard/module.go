@@ -15,6 +15,7 @@ type Module struct {
 	links   map[string]policy.FileRule // links on the way of rules, by their own name: everybody may read them
 	pinned  []hooks.File               // what rules name, kept known
 	users   UserLookup
+	views   Resolver
 }
 
 // Name of the module in its master.
