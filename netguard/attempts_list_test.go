@@ -43,6 +43,7 @@ func init() {
 	attempts["use a descriptor"] = func(a []string) error { return connectFD(3, a[0]) }
 	attempts["give up a socket"] = func(a []string) error { return passSocket(3) }
 	attempts["connect as another user"] = func(a []string) error { return asUser(a[0], a[1:]) }
+	attempts["mptcp as a user"] = func(a []string) error { return mptcpAs(a[0], a[1]) }
 	attempts["nothing"] = func([]string) error { return nil }
 }
 
@@ -258,18 +259,21 @@ func passSocket(channel int) error {
 	return unix.Sendmsg(channel, []byte("x"), unix.UnixRights(fd), nil, 0)
 }
 
-// asUser makes the socket as root and uses it as somebody else: "tcp ADDRESS" or "udp ADDRESS".
+// asUser makes the socket as root and uses it as somebody else: "tcp ADDRESS", "mptcp …" or "udp …".
 func asUser(uid string, a []string) error {
 	id, err := strconv.Atoi(uid)
 	if err != nil {
 		return err
 	}
 	sa, family := sockaddr(a[1])
-	typ := unix.SOCK_STREAM
-	if a[0] == "udp" {
+	typ, proto := unix.SOCK_STREAM, 0
+	switch a[0] {
+	case "udp":
 		typ = unix.SOCK_DGRAM
+	case "mptcp":
+		proto = unix.IPPROTO_MPTCP
 	}
-	fd, err := unix.Socket(family, typ, 0)
+	fd, err := unix.Socket(family, typ, proto)
 	if err != nil {
 		return err
 	}
@@ -287,4 +291,16 @@ func asUser(uid string, a []string) error {
 		return err
 	}
 	return unix.Connect(fd, sa)
+}
+
+// mptcpAs is an MPTCP connection of a user who also makes the socket.
+func mptcpAs(uid, to string) error {
+	id, err := strconv.Atoi(uid)
+	if err != nil {
+		return err
+	}
+	if err := unix.Setreuid(id, id); err != nil {
+		return err
+	}
+	return tcpConnect(to, unix.IPPROTO_MPTCP)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"klw/hooks"
@@ -205,4 +206,14 @@ func load(t testing.TB, cgroup string, p *policy.Policy) (*Module, *recorder) {
 		}
 	})
 	return m, r
+}
+
+// netnsHandle reaches the network namespace of a thread.
+func netnsHandle(tid int) (*netlink.Handle, error) {
+	ns, err := netns.GetFromPid(tid)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	return netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 }
