@@ -1,6 +1,8 @@
 package initproc
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/moby/sys/capability"
@@ -38,10 +40,30 @@ func (p *proc) capabilities(s *specs.Process) (*capSets, error) {
 			*one.to |= bit
 		}
 	}
-	for name := range unknown {
-		p.warn("capability %s is unknown or can't be granted: left out", name)
+	if len(unknown) > 0 {
+		names := slices.Sorted(maps.Keys(unknown))
+		p.warn("capabilities that are unknown or can't be granted are left out: %s", strings.Join(names, ", "))
 	}
+	p.checkAmbient(&sets)
 	return &sets, nil
+}
+
+// checkAmbient leaves out what the kernel would refuse. Engines write ambient sets down as if there were no condition,
+// so it is no error.
+func (p *proc) checkAmbient(s *capSets) {
+	lost := s.ambient &^ (s.permitted & s.inheritable)
+	if lost == 0 {
+		return
+	}
+	s.ambient &^= lost
+	var names []string
+	for name, bit := range capBits {
+		if lost&bit != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	p.warn("ambient capabilities that are not also permitted and inheritable are left out: %s", strings.Join(names, ", "))
 }
 
 // capBits are the known names in the spelling of config.json.

@@ -3,8 +3,10 @@ package initproc
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -109,21 +111,21 @@ func (p *proc) mountV1(target int, own map[string]string, o mountOptions) error 
 		return err
 	}
 	defer unix.Close(top)
-	for controllers, path := range own {
-		if controllers == "" {
-			continue
-		}
-		if err := p.addV1(top, controllers, path, o); err != nil {
+	for _, controllers := range hierarchies(own) {
+		if err := addV1(top, controllers); err != nil {
 			return fmt.Errorf("cgroup hierarchy %s: %w", controllers, err)
 		}
 	}
-	if err := p.attachV1(top, target, own, o); err != nil {
-		return err
-	}
-	return nil
+	return p.attachV1(top, target, own, o)
 }
 
-func (p *proc) addV1(top int, controllers, path string, o mountOptions) error {
+// hierarchies lists those of v1 in a stable order.
+func hierarchies(own map[string]string) []string {
+	list := slices.Sorted(maps.Keys(own))
+	return slices.DeleteFunc(list, func(c string) bool { return c == "" })
+}
+
+func addV1(top int, controllers string) error {
 	name := strings.TrimPrefix(controllers, "name=")
 	if err := unix.Mkdirat(top, name, 0o755); err != nil {
 		return err
@@ -146,11 +148,8 @@ func (p *proc) attachV1(top, target int, own map[string]string, o mountOptions) 
 	if err := move(top, target); err != nil {
 		return err
 	}
-	for controllers, path := range own {
+	for _, controllers := range hierarchies(own) {
 		name := strings.TrimPrefix(controllers, "name=")
-		if controllers == "" {
-			continue
-		}
 		host := filepath.Join(hostCgroup, name)
 		if _, err := os.Stat(host); errors.Is(err, os.ErrNotExist) {
 			continue
@@ -159,7 +158,7 @@ func (p *proc) attachV1(top, target int, own map[string]string, o mountOptions) 
 		if err != nil {
 			return err
 		}
-		err = p.mountHierarchy(hierarchy{data: v1Data(controllers), host: host, path: path}, dir, o)
+		err = p.mountHierarchy(hierarchy{data: v1Data(controllers), host: host, path: own[controllers]}, dir, o)
 		unix.Close(dir)
 		if err != nil {
 			return fmt.Errorf("cgroup hierarchy %s: %w", controllers, err)

@@ -2,12 +2,10 @@ package initproc
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
-	"github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"golang.org/x/sys/unix"
 )
 
@@ -75,15 +73,15 @@ func (r *root) make(name string, dir bool) error {
 		parent = filepath.Dir(name)
 	}
 	p, err := r.makeDir(parent)
-	if err != nil || dir {
-		if err == nil {
-			p.Close()
-		}
+	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer unix.Close(p)
+	if dir {
+		return nil
+	}
 	flags := unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_WRONLY
-	fd, err := unix.Openat(int(p.Fd()), filepath.Base(name), flags, 0o755)
+	fd, err := unix.Openat(p, filepath.Base(name), flags, 0o755)
 	if err != nil {
 		return err
 	}
@@ -99,12 +97,28 @@ func (r *root) follow(name string) (string, error) {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(full, r.path), "/"), nil
 }
 
-func (r *root) makeDir(name string) (*os.File, error) {
-	fd, err := unix.FcntlInt(uintptr(r.fd), unix.F_DUPFD_CLOEXEC, 0)
+// makeDir makes a directory and those above it. It follows no links: they have been followed, and a new one on the way
+// is somebody's attempt to lead it elsewhere.
+func (r *root) makeDir(name string) (int, error) {
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	at, err := unix.FcntlInt(uintptr(r.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
-	f := os.NewFile(uintptr(fd), r.path)
-	defer f.Close()
-	return pathrs.MkdirAllHandle(f, name, 0o755)
+	for _, part := range strings.Split(strings.Trim(filepath.Clean(name), "/"), "/") {
+		if part == "" {
+			break
+		}
+		made := unix.Mkdirat(at, part, 0o755)
+		next, err := unix.Openat(at, part, flags, 0)
+		unix.Close(at)
+		if err == unix.ENOENT {
+			err = made
+		}
+		if err != nil {
+			return -1, err
+		}
+		at = next
+	}
+	return at, nil
 }

@@ -13,14 +13,14 @@ import (
 
 // box is a bundle whose root file system holds the probe and nothing else.
 type box struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	spec   *specs.Spec
 	config *launch.Config
 	opt    launch.Options
 }
 
-func newBox(t *testing.T, probes ...string) *box {
+func newBox(t testing.TB, probes ...string) *box {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "klw-box-") // testing's own can't be passed by others
 	if err != nil {

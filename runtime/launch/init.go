@@ -3,19 +3,22 @@ package launch
 import (
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
+	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Init is a klw-init that was started. Its methods are called in the order Go, Mounted, Continue, Ready for a new
 // container, and Go, Ready for Config.Exec. An error of one is final: the process is then gone or about to go, and
 // Kill clears it away.
 type Init struct {
-	config  *Config
-	pid     int
-	process *os.Process
-	wire    Wire
-	warn    func(string)
+	config *Config
+	pid    int
+	ended  bool // and was reaped, with this code
+	code   int
+	wire   Wire
+	warn   func(string)
+	mu     sync.Mutex // of ended and code
 }
 
 // PID is the process as the caller's pid namespace sees it. For Config.Exec it is final only after Ready: before, it
@@ -120,35 +123,48 @@ func (i *Init) receive() (Message, error) {
 
 // died says how klw-init ended without having said why.
 func (i *Init) died(want Step) error {
-	state, err := i.process.Wait()
+	code, err := i.Wait()
 	if err != nil {
 		return fmt.Errorf("klw-init ended before it was at %q: %w", want, err)
 	}
-	return fmt.Errorf("klw-init ended (%s) before it was at %q", state, want)
+	return fmt.Errorf("klw-init ended (exit status %d) before it was at %q", code, want)
 }
 
 // Wait reaps the process and gives its exit status as a shell does: 128+n for signal n.
 func (i *Init) Wait() (int, error) {
-	state, err := i.process.Wait()
-	if err != nil {
-		return 0, fmt.Errorf("waiting for process %d: %w", i.pid, err)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for !i.ended {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(i.pid, &ws, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, fmt.Errorf("waiting for process %d: %w", i.pid, err)
+		case pid == i.pid && ws.Signaled():
+			i.ended, i.code = true, 128+int(ws.Signal())
+		case pid == i.pid && ws.Exited():
+			i.ended, i.code = true, ws.ExitStatus()
+		}
 	}
-	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return 128 + int(ws.Signal()), nil
-	}
-	return state.ExitCode(), nil
+	return i.code, nil
 }
 
 // Kill kills and reaps the process, for a start that failed.
 func (i *Init) Kill() error {
 	i.Close()
-	if err := i.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	i.mu.Lock()
+	ended := i.ended
+	i.mu.Unlock()
+	if ended {
+		return nil
+	}
+	// It is our child and not reaped: its number is nobody else's.
+	if err := unix.Kill(i.pid, unix.SIGKILL); err != nil {
 		return fmt.Errorf("killing process %d: %w", i.pid, err)
 	}
-	if _, err := i.process.Wait(); err != nil && !errors.Is(err, syscall.ECHILD) && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("reaping process %d: %w", i.pid, err)
-	}
-	return nil
+	_, err := i.Wait()
+	return err
 }
 
 // Close lets go of the connection to klw-init; the process goes on.
@@ -156,24 +172,21 @@ func (i *Init) Close() error {
 	if i.wire < 0 {
 		return nil
 	}
-	err := syscall.Close(int(i.wire))
+	err := unix.Close(int(i.wire))
 	i.wire = -1
 	return err
 }
 
 // executed takes over the process that klw-init, which is now ending, started in the pid namespace of the container.
 func (i *Init) executed(pid int) {
-	helper := i.process
-	if p, err := os.FindProcess(pid); err == nil {
-		i.pid, i.process = pid, p
-	}
-	go helper.Wait()
+	reap(i.pid)
+	i.pid = pid
 }
 
-// reap takes a child away that could not execute.
+// reap takes a child away that has ended, or is about to.
 func reap(pid int) {
 	for {
-		if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
 			return
 		}
 	}

@@ -8,6 +8,11 @@ type Options struct {
 	Config *Config
 	// Binary is the path of klw-init. Empty: klw-init beside this executable, in PATH, or in /usr/libexec/klw.
 	Binary string
+	// Cgroup is the folder of the v2 cgroup that klw-init is made in, Tasks the tasks files, open for writing, of the
+	// v1 cgroups that it enters before anything else. Without them the caller moves it between Start and Go, which
+	// costs an RCU grace period (some 10 ms).
+	Cgroup *os.File
+	Tasks  []*os.File
 	// ViewMounts are detached mounts, one for each of Config.Views.
 	ViewMounts []*os.File
 	// SeccompSock is a connected UNIX stream socket to the guard, if Config.Contain is set. The listener is sent as

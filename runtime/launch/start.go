@@ -100,12 +100,7 @@ func (s *starter) start() (*Init, error) {
 		unix.Close(wires[0])
 		return nil, err
 	}
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		unix.Close(wires[0])
-		return nil, err
-	}
-	return &Init{config: s.o.Config, pid: pid, process: p, wire: Wire(wires[0]), warn: s.o.Warn}, nil
+	return &Init{config: s.o.Config, pid: pid, wire: Wire(wires[0]), warn: s.o.Warn}, nil
 }
 
 // spawn lays out the descriptors and starts the process.
@@ -177,7 +172,7 @@ func (s *starter) payload() *Payload {
 
 // fork starts the child and gives its pid.
 func (s *starter) fork(exe int, args []string) (int, error) {
-	c := &fork.Child{Join: s.ns.joins, User: s.ns.joinUser, Flags: s.ns.flags, Root: s.ns.user, Files: s.files, Exe: exe,
+	c := &fork.Child{Cgroup: s.o.Cgroup, Tasks: s.o.Tasks, Join: s.ns.joins, User: s.ns.joinUser, Flags: s.ns.flags, Root: s.ns.user, Files: s.files, Exe: exe,
 		Args: args, Env: []string{"GOMAXPROCS=2", "GOGC=off"}}
 	if s.ns.flags&unix.CLONE_NEWUSER != 0 {
 		c.Maps = s.writeMaps
