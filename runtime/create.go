@@ -187,14 +187,18 @@ func (c *creation) startInit() error {
 	if err != nil {
 		return err
 	}
-	if c.init, err = launch.Start(o); err != nil {
+	entry, err := c.State.Cgroups.Open()
+	if err != nil {
+		return err
+	}
+	o.Cgroup, o.Tasks = entry.V2, entry.Tasks
+	c.init, err = launch.Start(o)
+	entry.Close()
+	if err != nil {
 		return err
 	}
 	pid := c.init.PID()
 	if c.State.Init, err = handshake.FindProcess(pid); err != nil {
-		return err
-	}
-	if err := c.State.Cgroups.Join(pid); err != nil {
 		return err
 	}
 	if c.guard != nil {

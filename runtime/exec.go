@@ -61,7 +61,13 @@ func (c *Container) Exec(o ExecOptions) (*launch.Init, error) {
 		defer sock.Close()
 		lo.SeccompSock = sock
 	}
+	entry, err := c.State.Cgroups.Open()
+	if err != nil {
+		return nil, err
+	}
+	lo.Cgroup, lo.Tasks = entry.V2, entry.Tasks
 	process, err := launch.Start(lo)
+	entry.Close()
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +78,10 @@ func (c *Container) Exec(o ExecOptions) (*launch.Init, error) {
 	return process, nil
 }
 
-// enter puts the process into the container's cgroups before it does anything, and leads it to its program.
+// enter leads the process to its program.
 func (c *Container) enter(process *launch.Init) error {
 	if !alive(c.State.Init) { // else its number might have been another process's by the time it was joined
 		return errors.New("cannot exec in a stopped container")
-	}
-	if err := c.State.Cgroups.Join(process.PID()); err != nil {
-		return err
 	}
 	if err := process.Go(); err != nil {
 		return err

@@ -9,10 +9,13 @@ import (
 
 // child is a [Child] as the forked process uses it.
 type child struct {
-	user    int32   // user namespace to enter, or -1
-	joins   []int32 // namespaces to enter, in order
-	again   []bool  // those that could not be entered before the user namespace was
-	second  bool    // clone once more, as a sibling, after entering
+	into    *cloneArgs // clone into a v2 cgroup; nil: the caller's
+	tasks   []int32    // tasks files of v1 cgroups to enter
+	zero    *byte      // "0": the writer itself
+	user    int32      // user namespace to enter, or -1
+	joins   []int32    // namespaces to enter, in order
+	again   []bool     // those that could not be entered before the user namespace was
+	second  bool       // clone once more, as a sibling, after entering
 	flags   uintptr
 	maps    int32 // wait for a byte here (the id maps), or -1
 	mapsEnd int32 // its writing end: closed, or the end of a dead parent's would not show
@@ -36,11 +39,17 @@ type filter struct {
 	flags uintptr
 }
 
+// cloneArgs is struct clone_args of clone3(2), up to what it had when cgroup came.
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+}
+
 // result is what a child writes to report: the pid of a second clone, or what failed.
 type result struct{ PID, Errno, Step int32 }
 
 const (
-	stepEnter int32 = iota + 1
+	stepCgroup int32 = iota + 1
+	stepEnter
 	stepClone
 	stepMaps
 	stepRoot
@@ -51,7 +60,8 @@ const (
 )
 
 var steps = map[int32]string{
-	stepEnter: "entering a namespace", stepClone: "making the namespaces", stepMaps: "waiting for the id maps",
+	stepCgroup: "entering a cgroup",
+	stepEnter:  "entering a namespace", stepClone: "making the namespaces", stepMaps: "waiting for the id maps",
 	stepRoot: "becoming root of the user namespace", stepSession: "making a session",
 	stepFiles: "arranging descriptors", stepFilter: "loading a seccomp filter", stepExecute: "exec",
 }
@@ -63,13 +73,39 @@ func rawClone(flags uintptr) (uintptr, syscall.Errno) {
 	return pid, e
 }
 
+// cloneInto is a fork into the v2 cgroup that args name.
+//
+//go:nosplit
+//go:norace
+func cloneInto(args *cloneArgs) (uintptr, syscall.Errno) {
+	pid, _, e := syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0)
+	return pid, e
+}
+
+// enterCgroups enters v1 cgroups. A thread that moves itself by a tasks file does so at once; moving a process by
+// cgroup.procs, whoever does it, waits for an RCU grace period.
+//
+//go:nosplit
+//go:norace
+func (c *child) enterCgroups() (step, errno int32) {
+	for i := 0; i < len(c.tasks); i++ {
+		if _, _, e := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.tasks[i]), uintptr(unsafe.Pointer(c.zero)), 1); e != 0 {
+			return stepCgroup, int32(e)
+		}
+	}
+	return 0, 0
+}
+
 // run never returns.
 //
 //go:nosplit
 //go:norace
 func (c *child) run() {
 	var r result
-	if r.Step, r.Errno = c.enter(); r.Errno == 0 {
+	if r.Step, r.Errno = c.enterCgroups(); r.Errno == 0 {
+		r.Step, r.Errno = c.enter()
+	}
+	if r.Errno == 0 {
 		r.Step, r.Errno = c.prepare()
 	}
 	if r.Errno == 0 {

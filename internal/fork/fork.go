@@ -17,6 +17,8 @@ import (
 
 // Child says what a forked process does before it executes. Descriptors stay the caller's.
 type Child struct {
+	Cgroup  *os.File          // the v2 cgroup to be made in (its folder); nil: the caller's
+	Tasks   []*os.File        // tasks files of the v1 cgroups to be in, open for writing
 	Join    []int             // namespaces to enter, in order, but for the user namespace
 	User    int               // the user namespace to enter; -1: none
 	Flags   uintptr           // CLONE_NEW* of new namespaces, and other flags of clone
@@ -94,7 +96,11 @@ func (c *child) fork() (int, error) {
 	}
 	syscall.ForkLock.Lock()
 	beforeFork()
-	pid, errno = rawClone(flags)
+	if c.into != nil {
+		pid, errno = cloneInto(c.into)
+	} else {
+		pid, errno = rawClone(flags)
+	}
 	if errno == 0 && pid == 0 {
 		afterForkInChild()
 		c.run()
@@ -127,6 +133,7 @@ func (s *Child) layOut() (*child, *laid, error) {
 			return nil, l, fmt.Errorf("a zero byte in %q", str)
 		}
 	}
+	s.intoCgroups(c)
 	c.path = cString(s.Path)
 	c.argv, c.envv = cStrings(s.Args), cStrings(s.Env)
 	top := len(s.Files)
@@ -139,6 +146,20 @@ func (s *Child) layOut() (*child, *laid, error) {
 		top = max(top, fd+1)
 	}
 	return c, l, l.place(c, s, max(top, s.User+1))
+}
+
+func (s *Child) intoCgroups(c *child) {
+	c.zero = cString("0")
+	for _, f := range s.Tasks {
+		c.tasks = append(c.tasks, int32(f.Fd()))
+	}
+	if s.Cgroup == nil {
+		return
+	}
+	c.into = &cloneArgs{flags: unix.CLONE_INTO_CGROUP, exitSignal: uint64(unix.SIGCHLD), cgroup: uint64(s.Cgroup.Fd())}
+	if !c.second {
+		c.into.flags |= uint64(s.Flags)
+	}
 }
 
 // laid are the descriptors of a fork.

@@ -13,6 +13,6 @@
 //
 //  1. New makes nothing. Create makes the cgroups and sets every limit, before any process is in them.
 //  2. New refuses a hierarchy's root, and Free a cgroup that has processes: no other's are ever killed or limited.
-//  3. After Join the process is in every cgroup of the group, the v2 one included, or Join failed.
+//  3. A process made by way of an Entry is in every cgroup of the group from its first instruction, the v2 one included.
 //  4. After Kill no process is in the group, or Kill failed. Remove is idempotent.
 package cgroup

@@ -101,22 +101,6 @@ func again(make func() error) error {
 	return make()
 }
 
-// Join moves a process into the group.
-func (p Paths) Join(pid int) error {
-	for _, dir := range p {
-		if dir == "" {
-			continue
-		}
-		if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
-			if errors.Is(err, fs.ErrNotExist) && dir != p.V2() {
-				continue // a named hierarchy (systemd's) that the manager could not use
-			}
-			return fmt.Errorf("join cgroup %s: %w", dir, err)
-		}
-	}
-	return nil
-}
-
 // Remove removes the cgroups, those below them included.
 func (p Paths) Remove() error {
 	for _, dir := range p {
