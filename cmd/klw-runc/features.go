@@ -11,6 +11,7 @@ import (
 
 	"klw/bundle"
 	"klw/internal/seccomp"
+	"klw/internal/version"
 )
 
 func featuresCommand() *cli.Command {
@@ -40,7 +41,7 @@ func implemented() *features.Features {
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &yes}},
 			NetDevices:      &features.NetDevices{Enabled: &no},
 		},
-		Annotations: map[string]string{"io.klw.version": version},
+		Annotations: map[string]string{"io.klw.version": version.Version},
 		// It is a name in the administrator's folder, but which policy a container gets is not its own choice.
 		PotentiallyUnsafeConfigAnnotations: []string{bundle.AnnotationPrefix},
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"klw/internal/layout"
+	"klw/internal/version"
 )
 
 const description = `The klw container runtime: an OCI runtime whose containers can be put under a policy.
@@ -42,7 +43,7 @@ func newApp() *cli.Command {
 		Name:                      "klw-runc",
 		Usage:                     "run OCI containers, under a policy",
 		Description:               description,
-		Version:                   version,
+		Version:                   version.Version,
 		DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "root", Value: layout.DefaultRoot, Usage: "folder of the containers' states"},

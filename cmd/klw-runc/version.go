@@ -7,15 +7,14 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v3"
-)
 
-// version is klw's; the linker may set it (-X main.version=…).
-var version = "0.1.0"
+	"klw/internal/version"
+)
 
 // printVersion speaks as runc does: containerd and conmon read these lines.
 func printVersion(cmd *cli.Command) {
 	out := cmd.Root().Writer
-	fmt.Fprintf(out, "runc version klw-%s\n", version)
+	fmt.Fprintf(out, "runc version klw-%s\n", version.Version)
 	if c := commit(); c != "" {
 		fmt.Fprintf(out, "commit: %s\n", c)
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"klw/internal/handshake"
+	"klw/internal/program"
 )
 
 // Limits of patience with a helper.
@@ -32,7 +32,7 @@ type helper struct {
 
 // startHelper starts a klw program that tells on a descriptor, whose number it is given as --ready-fd, that it serves.
 func startHelper(name string, args ...string) (*helper, error) {
-	binary, err := findBinary(name)
+	binary, err := program.Find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -105,22 +105,4 @@ func (h *helper) stop() error {
 	h.cmd.Process.Kill()
 	<-h.done
 	return fmt.Errorf("%s didn't end within %v and was killed", h.name, drainTime)
-}
-
-// findBinary finds another klw program: next to this one, in PATH, or in /usr/libexec/klw.
-func findBinary(name string) (string, error) {
-	if self, err := os.Executable(); err == nil {
-		path := filepath.Join(filepath.Dir(self), name)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	path := filepath.Join("/usr/libexec/klw", name)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is neither next to klw-guard, nor in PATH, nor in /usr/libexec/klw", name)
-	}
-	return path, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"klw/internal/handshake"
 	"klw/internal/layout"
+	"klw/internal/program"
 )
 
 // cleanupTime is how long "klw-guard cleanup" may take.
@@ -42,7 +43,7 @@ func stopped(pid int) bool {
 
 // Cleanup undoes what a guard left that ended without undoing it. It is idempotent.
 func Cleanup(root layout.Root, id string) error {
-	binary, err := find()
+	binary, err := program.Find(binaryName)
 	if err != nil {
 		return err
 	}

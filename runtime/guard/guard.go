@@ -15,7 +15,10 @@ import (
 
 	"klw/internal/handshake"
 	"klw/internal/layout"
+	"klw/internal/program"
 )
+
+const binaryName = "klw-guard"
 
 // answerTime is how long a guard may take for one answer before it counts as hung.
 const answerTime = 2 * time.Minute
@@ -29,8 +32,8 @@ type Guard struct {
 
 // Preflight says what is missing on the host for any guard, before anything is made.
 func Preflight() error {
-	if _, err := find(); err != nil {
-		return err
+	if _, err := program.Find(binaryName); err != nil {
+		return fmt.Errorf("the bundle has a policy: %w", err)
 	}
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
 		return fmt.Errorf("a policy needs FUSE: %w (try: modprobe fuse)", err)
@@ -42,7 +45,7 @@ func Preflight() error {
 
 // Start starts "klw-guard serve" in a cgroup.
 func Start(dir layout.Dir, cgroup *os.File) (*Guard, error) {
-	binary, err := find()
+	binary, err := program.Find(binaryName)
 	if err != nil {
 		return nil, err
 	}

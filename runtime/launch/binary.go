@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"klw/internal/program"
 )
 
 const binaryName = "klw-init"
@@ -17,20 +17,7 @@ func findBinary(given string) (string, error) {
 	if given != "" {
 		return given, nil
 	}
-	if self, err := os.Executable(); err == nil {
-		p := filepath.Join(filepath.Dir(self), binaryName)
-		if _, err := os.Stat(p); err == nil {
-			return p, nil
-		}
-	}
-	if p, err := exec.LookPath(binaryName); err == nil {
-		return p, nil
-	}
-	p := "/usr/libexec/klw/" + binaryName
-	if _, err := os.Stat(p); err != nil {
-		return "", fmt.Errorf("%s is neither beside this program nor in PATH nor in /usr/libexec/klw", binaryName)
-	}
-	return p, nil
+	return program.Find(binaryName)
 }
 
 // openBinary gives a descriptor to execute klw-init from that nobody can write through, whatever finds its way to
