@@ -15,10 +15,11 @@ import (
 type machine struct {
 	top, work string
 	undo      []func()
+	running   map[string]func() // containers, with how to delete them
 }
 
 func newMachine(top, work string) (*machine, error) {
-	m := &machine{top: top, work: work}
+	m := &machine{top: top, work: work, running: map[string]func(){}}
 	cmd := exec.Command("go", "build", "-o", filepath.Join(work, "worker"), "./integration/bench/worker")
 	cmd.Dir = top
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -29,6 +30,7 @@ func newMachine(top, work string) (*machine, error) {
 }
 
 func (m *machine) close() {
+	m.stopAll()
 	for i := len(m.undo) - 1; i >= 0; i-- {
 		m.undo[i]()
 	}
@@ -61,8 +63,20 @@ func (m *machine) container(runtime, bundle string) (id string, err error) {
 			return "", fmt.Errorf("%s %s: %w: %s", runtime, args[0], err, text)
 		}
 	}
-	m.later(func() { _ = m.command(runtime, "delete", "-f", id).Run() })
+	m.running[id] = func() {
+		if out, err := m.command(runtime, "delete", "-f", id).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "delete %s: %v: %s", id, err, out)
+		}
+	}
 	return id, nil
+}
+
+// stopAll deletes the containers that run.
+func (m *machine) stopAll() {
+	for id, stop := range m.running {
+		stop()
+		delete(m.running, id)
+	}
 }
 
 // pid of a container's first process.

@@ -60,6 +60,7 @@ func bench(top, file, only string, rounds int) error {
 			fmt.Println(res)
 			results = append(results, res)
 		}
+		m.stopAll()
 	}
 	return save(file, results)
 }

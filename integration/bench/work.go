@@ -32,28 +32,10 @@ file /worker read execute
 socket udp connect 127.0.0.1:9
 `
 
-// workRows compare one kind of work with itself (G1): with nothing of ours on the machine; with a guard on the machine
-// that guards somebody else; in a plain container; in a guarded one. All on the same files.
+// workRows compare one kind of work with itself in the situations of G1: on the host with nothing of ours on it; on the
+// host while a guard guards somebody else; in a plain container; in a guarded one. All on the same kind of files.
 func workRows(m *machine, rounds int) ([]row, error) {
 	bare, err := m.workBundle("bench-plain", "")
-	if err != nil {
-		return nil, err
-	}
-	files := filepath.Join(bare, "rootfs/data")
-	before := map[string]float64{}
-	kinds := []string{"open", "stat", "read", "write", "create", "connect"}
-	for _, kind := range kinds { // while nothing of ours runs
-		var samples []float64
-		for range rounds {
-			v, err := m.worker(nil, kind, files)
-			if err != nil {
-				return nil, err
-			}
-			samples = append(samples, v)
-		}
-		before[kind] = percentile(samples, 50)
-	}
-	plainID, err := m.container("klw-runc", bare)
 	if err != nil {
 		return nil, err
 	}
@@ -61,24 +43,45 @@ func workRows(m *machine, rounds int) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	guardedID, err := m.container("klw-runc", guarded)
-	if err != nil {
-		return nil, err
-	}
+	files := filepath.Join(bare, "rootfs/data")
 	names := map[string]string{
 		"open": "open+read+close 1 KiB", "stat": "stat", "read": "read 1 MiB, sequential", "write": "write 4 KiB",
 		"create": "create+close+unlink", "connect": "connect (UDP)",
 	}
 	var rows []row
-	for _, kind := range kinds {
+	for _, kind := range []string{"open", "stat", "read", "write", "create", "connect"} {
+		in := func(bundle, dir string) func() (float64, error) {
+			return func() (float64, error) {
+				if err := m.both(bare, guarded); err != nil {
+					return 0, err
+				}
+				return m.worker(bundle, kind, dir)
+			}
+		}
 		rows = append(rows, row{name: names[kind], unit: "ns", rounds: rounds, subjects: []subject{
-			{"native", func() (float64, error) { return m.worker(nil, kind, files) }},
-			{"nothing loaded", func() (float64, error) { return before[kind], nil }},
-			{"plain container", func() (float64, error) { return m.worker(&plainID, kind, "/data") }},
-			{"guarded container", func() (float64, error) { return m.worker(&guardedID, kind, "/data") }},
+			{"nothing loaded", func() (float64, error) {
+				m.stopAll()
+				return m.worker("", kind, files)
+			}},
+			{"loaded, not wrapped", in("", files)},
+			{"plain container", in(bare, "/data")},
+			{"guarded container", in(guarded, "/data")},
 		}})
 	}
 	return rows, nil
+}
+
+// both sees to it that the two containers run.
+func (m *machine) both(bundles ...string) error {
+	for _, bundle := range bundles {
+		if m.running[filepath.Base(bundle)] != nil {
+			continue
+		}
+		if _, err := m.container("klw-runc", bundle); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // workBundle makes a container that waits, with a worker and its files.
@@ -115,14 +118,14 @@ func (m *machine) workBundle(name, policy string) (string, error) {
 	})
 }
 
-// worker runs one kind of work, on the host (nil) or in a container, and gives its nanoseconds.
-func (m *machine) worker(id *string, kind, dir string) (float64, error) {
+// worker runs one kind of work, on the host ("") or in a bundle's container, and gives its nanoseconds.
+func (m *machine) worker(bundle, kind, dir string) (float64, error) {
 	if kind == "connect" {
 		dir = "127.0.0.1:9"
 	}
 	cmd := exec.Command(filepath.Join(m.work, "worker"), kind, dir)
-	if id != nil {
-		cmd = m.command("klw-runc", "exec", *id, "/worker", kind, dir)
+	if bundle != "" {
+		cmd = m.command("klw-runc", "exec", filepath.Base(bundle), "/worker", kind, dir)
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
