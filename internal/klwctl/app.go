@@ -53,7 +53,7 @@ Example:
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		},
 		Commands: []*cli.Command{
-			statusCommand(), eventsCommand(), moduleCommand(), policyCommand(), logCommand(), versionCommand(),
+			statusCommand(), eventsCommand(), moduleCommand(), policyCommand(), logCommand(), replicaCommand(), versionCommand(),
 		},
 		Writer: stdout, ErrWriter: stderr,
 		EnableShellCompletion: true,
