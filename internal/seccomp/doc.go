@@ -8,17 +8,16 @@
 // good. Of several filters the strictest answer counts, so stacking never loosens.
 //
 // Contain's filter doesn't refuse by itself: it asks. Refused calls wait for an answer through a listener, a descriptor
-// that [Program.LoadListener] gives, klw-init sends with [Hand] and the guard takes with [Take]. [Serve] answers: always
-// with an errno (or, to a task that is root, success for becoming root: nothing changes), and tells each [Refused] call
-// to the guard.
+// that [Program.LoadListener] gives, klw-init sends with [Hand], and the guard's module seal takes. [Listener.Serve]
+// answers with an errno and tells each [Refused] call to the guard. (A task that is root in every respect and asks for
+// just that gets success without the call being made: nothing changes, and programs do so at their start.)
 //
 // # Guarantees
 //
-//  1. Compile means what runc with libseccomp means by the same section, with the exceptions that follow. Where the
-//     specification demands an error that runc doesn't give (an errno for an action without one), Compile gives it. On
-//     32-bit x86 an entry with conditions on socket(2), which can't be seen in socketcall(2), never loosens.
+//  1. Compile means what runc with libseccomp means by the same section, with the exceptions that
+//     docs/decisions/seccomp-compiler.md lists.
 //  2. An error of Compile names the place in config.json.
-//  3. No listener, no guard, a guard that was killed: refused calls answer ENOSYS.
+//  3. Without a guard (it was killed) refused calls answer ENOSYS.
 //  4. A listener's answer never lets a refused call happen (no SECCOMP_USER_NOTIF_FLAG_CONTINUE).
 //  5. Each refused call is told once, before it returns, unless Refusal.Quiet says otherwise.
 //  6. A call that Contain allows on every argument costs nothing: the kernel keeps such numbers in a bitmap.
