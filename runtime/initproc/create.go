@@ -9,6 +9,7 @@ import (
 
 // create makes a new container around this process.
 func (p *proc) create() (err error) {
+	unix.Umask(0) // what is made has the mode that is asked for
 	if p.host, err = openHost(); err != nil {
 		return err
 	}

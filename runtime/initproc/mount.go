@@ -15,10 +15,14 @@ func (p *proc) mountAll() error {
 	if err := p.prepareRoot(); err != nil {
 		return err
 	}
-	for _, m := range p.Config.Spec.Mounts {
-		if err := p.mount(m); err != nil {
+	for n, m := range p.Config.Spec.Mounts {
+		if err := p.mount(n, m); err != nil {
 			return fmt.Errorf("mounting %s on %s: %w", mountName(m), m.Destination, err)
 		}
+	}
+	// So that a missing working directory is not the image's mistake; if it can't be made, entering it tells.
+	if fd, err := p.root.target(p.Config.Spec.Process.Cwd, true); err == nil {
+		unix.Close(fd)
 	}
 	if err := p.unusedViews(); err != nil {
 		return err
@@ -36,13 +40,13 @@ func mountName(m specs.Mount) string {
 	return m.Source
 }
 
-func (p *proc) mount(m specs.Mount) error {
+func (p *proc) mount(n int, m specs.Mount) error {
 	o := parseOptions(m.Options)
 	destination := filepath.Clean("/" + m.Destination)
-	if m.Type == "cgroup" || m.Type == "cgroup2" && !o.bind {
+	if (m.Type == "cgroup" || m.Type == "cgroup2") && !o.bind {
 		return p.mountCgroup(destination, m, o)
 	}
-	source, err := p.source(destination, m, &o)
+	source, err := p.source(destination, n, m, &o)
 	if err != nil {
 		return err
 	}
@@ -74,17 +78,16 @@ func (p *proc) mount(m specs.Mount) error {
 }
 
 // source gives the detached mount.
-func (p *proc) source(destination string, m specs.Mount, o *mountOptions) (int, error) {
+func (p *proc) source(destination string, n int, m specs.Mount, o *mountOptions) (int, error) {
 	if fd, ok := p.takeView(destination); ok {
 		return fd, nil
+	}
+	if p.Sources[n] != 0 {
+		return p.Sources[n], nil
 	}
 	if !o.bind && m.Type != "bind" {
 		return newFS(m, o)
 	}
-	if o.idmap != "" || len(m.UIDMappings)+len(m.GIDMappings) > 0 {
-		return -1, errors.New("idmapped mounts are not supported")
-	}
-	o.bind = true
 	path := m.Source
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(p.Config.Bundle, path)

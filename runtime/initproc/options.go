@@ -15,7 +15,6 @@ type mountOptions struct {
 	super           []string // flags of the super block
 	data            []string // what the file system itself understands
 	copyUp          bool     // tmpcopyup
-	idmap           string   // "idmap", "ridmap" or ""
 }
 
 type attrOption struct{ set, clear uint64 }
@@ -70,15 +69,13 @@ func apply(a attrOption, set, clear *uint64) {
 
 func (o *mountOptions) word(word string) {
 	switch {
-	case word == "" || word == "defaults":
+	case word == "" || word == "defaults" || word == "idmap" || word == "ridmap": // klw-runc's
 	case word == "bind":
 		o.bind = true
 	case word == "rbind":
 		o.bind, o.recursive = true, true
 	case word == "tmpcopyup":
 		o.copyUp = true
-	case word == "idmap" || word == "ridmap":
-		o.idmap = word
 	case superOptions[word]:
 		o.super = append(o.super, word)
 	default:

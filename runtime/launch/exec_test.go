@@ -129,7 +129,7 @@ func TestExecErrors(t *testing.T) {
 
 func TestWorkingDirectory(t *testing.T) {
 	for cwd, want := range map[string]string{
-		"/proc/self/fd/3": "working directory", "/missing": "working directory", "/probe": "working directory",
+		"/proc/self/fd/3": "working directory", "/proc/1/cwd": "working directory", "/probe": "working directory",
 	} {
 		b := newBox(t, "cwd")
 		b.spec.Process.Cwd = cwd
@@ -138,6 +138,11 @@ func TestWorkingDirectory(t *testing.T) {
 		}
 	}
 	b := newBox(t, "cwd")
-	b.spec.Process.Cwd = "/etc"
-	b.expect("/etc")
+	b.spec.Process.Cwd = "/missing"
+	b.expect("/missing")
+	e := b.inside(b.stay(), "cwd")
+	e.spec.Process.Cwd = "/not/there"
+	if _, err := e.run(); err == nil || !strings.Contains(err.Error(), "working directory") {
+		t.Errorf("exec in a missing directory: %v", err)
+	}
 }

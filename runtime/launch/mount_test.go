@@ -167,3 +167,136 @@ func TestHostUntouched(t *testing.T) {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 }
+
+func TestIDMapped(t *testing.T) {
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 5000, Size: 10}}
+	b := newBox(t, "stat:/one/f", "stat:/two/f", "stat:/plain/f", "touch:/one/new")
+	f := b.file("data/f", "x")
+	if err := os.Chown(f, 3, 4); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Dir(f)
+	b.mount(specs.Mount{Destination: "/one", Source: data, Options: []string{"bind", "idmap"}, UIDMappings: ids, GIDMappings: ids})
+	b.mount(specs.Mount{Destination: "/two", Source: data, Options: []string{"rbind", "ridmap", "ro"}, UIDMappings: ids, GIDMappings: ids})
+	b.mount(specs.Mount{Destination: "/plain", Source: data, Options: []string{"bind"}})
+	b.spec.Process.User = specs.User{UID: 5000, GID: 5000}
+	if err := os.Chmod(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	b.expect("100644 0:0 5003 5004", "100644 0:0 5003 5004", "100644 0:0 3 4", "made")
+	var st unix.Stat_t
+	if err := unix.Stat(filepath.Join(data, "new"), &st); err != nil || st.Uid != 0 {
+		t.Errorf("the container's 5000 made a file of %d (%v), expected 0", st.Uid, err)
+	}
+}
+
+// TestUserNamespaceSource: what the container's root may not reach on the host can be bound all the same.
+func TestUserNamespaceSource(t *testing.T) {
+	b := newBox(t, "cat:/data/f", "cat:/mapped/f", "stat:/mapped/f")
+	f := b.file("secret/f", "reached")
+	if err := os.Chmod(filepath.Dir(f), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.own()
+	b.namespace(specs.UserNamespace, "")
+	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	b.spec.Linux.GIDMappings = b.spec.Linux.UIDMappings
+	b.mount(specs.Mount{Destination: "/data/f", Source: f, Options: []string{"bind"}})
+	b.mount(specs.Mount{Destination: "/mapped", Source: filepath.Dir(f), Options: []string{"rbind", "idmap"}})
+	b.expect("reached", "reached", "100644 0:0 0 0")
+}
+
+// TestNothingPropagates: a mount in the container, on a tree that is shared on the host, doesn't show there.
+func TestNothingPropagates(t *testing.T) {
+	b := newBox(t, "mount:/data/sub")
+	shared := filepath.Dir(b.file("shared/f", ""))
+	if err := os.Mkdir(filepath.Join(shared, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", shared, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(shared, unix.MNT_DETACH) })
+	if err := unix.Mount("", shared, "", unix.MS_SHARED, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(shared, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	b.own()
+	b.namespace(specs.UserNamespace, "")
+	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	b.spec.Linux.GIDMappings = b.spec.Linux.UIDMappings
+	b.mount(specs.Mount{Destination: "/data", Source: shared, Options: []string{"rbind", "rprivate"}})
+	b.mount(specs.Mount{Destination: "/data/sub", Type: "tmpfs", Source: "tmpfs"})
+	got, err := b.run()
+	if err != nil || got[0] == "none" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(info), shared+"/sub") {
+		t.Error("the container's mount shows on the host")
+	}
+}
+
+func TestCgroupMount(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		b := newBox(t, "cat:/proc/self/cgroup", "ls:/sys/fs/cgroup", "mount:/sys/fs/cgroup", "touch:/sys/fs/cgroup/x")
+		b.mount(specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"ro"}})
+		b.mount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "ro"}})
+		if own {
+			b.namespace(specs.CgroupNamespace, "")
+		}
+		got, err := b.run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(got)
+		if !strings.Contains(got[n-1], "read-only") || !strings.HasPrefix(got[n-2], "ro,nosuid") || got[n-3] == "" {
+			t.Errorf("cgroup namespace %v: %q", own, got[n-3:])
+		}
+	}
+}
+
+// TestCgroupV2Mount shows the v2 tree: with a namespace of its own the container sees only its part.
+func TestCgroupV2Mount(t *testing.T) {
+	b := newBox(t, "cat:/cg/cgroup.procs", "mount:/cg")
+	if err := os.Mkdir(b.root("cg"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.namespace(specs.CgroupNamespace, "")
+	b.mount(specs.Mount{Destination: "/cg", Type: "cgroup2", Source: "cgroup", Options: []string{"ro"}})
+	got, err := b.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(got); !strings.Contains(got[n-1], "cgroup2") || !strings.HasPrefix(got[n-1], "ro") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNoPivot(t *testing.T) {
+	b := newBox(t, "ls:/", "mount:/proc")
+	b.config.NoPivot = true
+	got, err := b.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0] != "dev etc probe proc sys tmp" || !strings.HasPrefix(got[1], "rw,nosuid") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestUmask(t *testing.T) {
+	old := unix.Umask(0o077)
+	defer unix.Umask(old)
+	b := newBox(t, "stat:/made", "stat:/dev/null")
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.mount(specs.Mount{Destination: "/made/by", Type: "tmpfs", Source: "tmpfs"})
+	b.expect("40755 0:0 0 0", "20666 1:3 0 0")
+}

@@ -142,20 +142,19 @@ func sameAsOurs(user int) (bool, error) {
 }
 
 // writeMaps gives a new user namespace its id maps.
-func (s *starter) writeMaps(pid int) error {
-	l := s.o.Config.Spec.Linux
+func writeMaps(pid int, uids, gids []specs.LinuxIDMapping) error {
 	for _, m := range []struct {
 		file string
 		ids  []specs.LinuxIDMapping
-	}{{"uid_map", l.UIDMappings}, {"gid_map", l.GIDMappings}} {
+	}{{"uid", uids}, {"gid", gids}} {
 		if len(m.ids) == 0 {
-			return fmt.Errorf("a new user namespace needs linux.%sMappings", strings.TrimSuffix(m.file, "_map"))
+			return fmt.Errorf("a new user namespace needs %sMappings", m.file)
 		}
 		var text strings.Builder
 		for _, id := range m.ids {
 			fmt.Fprintf(&text, "%d %d %d\n", id.ContainerID, id.HostID, id.Size)
 		}
-		path := fmt.Sprintf("/proc/%d/%s", pid, m.file)
+		path := fmt.Sprintf("/proc/%d/%s_map", pid, m.file)
 		if err := os.WriteFile(path, []byte(text.String()), 0); err != nil {
 			return fmt.Errorf("mapping ids of the user namespace: %w", err)
 		}

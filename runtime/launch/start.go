@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"klw/internal/fork"
+	"klw/internal/seccomp"
 )
 
 // Start makes klw-init in the namespaces of the spec. It returns once the process exists, before it does anything.
@@ -39,6 +41,8 @@ func check(o *Options) error {
 		return errors.New("config.json has no root.path")
 	case len(c.Views) != len(o.ViewMounts):
 		return fmt.Errorf("%d views but %d mounts for them", len(c.Views), len(o.ViewMounts))
+	case slices.ContainsFunc(c.Filters, seccomp.Program.Listens):
+		return errors.New("linux.seccomp.listenerPath is not supported")
 	case c.Contain != nil && o.SeccompSock == nil:
 		return errors.New("klw's seccomp filter needs a socket to the guard")
 	case c.Fifo && o.ExecFifo == nil:
@@ -113,6 +117,10 @@ func (s *starter) spawn(exe, wire int) (int, error) {
 	}
 	wireNumber := s.pass(wire)
 	p := s.payload()
+	var err error
+	if p.Sources, err = s.sources(); err != nil {
+		return 0, err
+	}
 	b, err := json.Marshal(p)
 	if err != nil {
 		return 0, fmt.Errorf("encoding the configuration: %w", err)
@@ -175,7 +183,8 @@ func (s *starter) fork(exe int, args []string) (int, error) {
 	c := &fork.Child{Cgroup: s.o.Cgroup, Tasks: s.o.Tasks, Join: s.ns.joins, User: s.ns.joinUser, Flags: s.ns.flags, Root: s.ns.user, Files: s.files, Exe: exe,
 		Args: args, Env: []string{"GOMAXPROCS=2", "GOGC=off"}}
 	if s.ns.flags&unix.CLONE_NEWUSER != 0 {
-		c.Maps = s.writeMaps
+		l := s.o.Config.Spec.Linux
+		c.Maps = func(pid int) error { return writeMaps(pid, l.UIDMappings, l.GIDMappings) }
 	}
 	return c.Start()
 }

@@ -13,6 +13,7 @@ import (
 type Payload struct {
 	Config  *Config `json:"config"`
 	Views   []int   `json:"views,omitempty"`
+	Sources []int   `json:"sources,omitempty"` // by mount: a detached mount to use, or 0
 	Seccomp int     `json:"seccomp,omitempty"`
 	Fifo    int     `json:"fifo,omitempty"`
 	Console int     `json:"console,omitempty"`
