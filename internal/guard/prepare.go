@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"klw/hooks"
 	"klw/internal/audit"
@@ -13,6 +14,9 @@ import (
 	"klw/internal/policy"
 	"klw/internal/view"
 )
+
+// viewTime is how long requests may take that are under way when a view is aborted.
+const viewTime = 5 * time.Second
 
 // readPolicy parses the policy. Rules are named by the file's last name and the line.
 func (g *guard) readPolicy() (err error) {
@@ -82,6 +86,7 @@ func (g *guard) makeViews() (mounts []*os.File, err error) {
 	g.server = view.NewServer(g.files)
 	// Pushed before the views' own undoing, so it runs after it: a view that is still served is never unguarded.
 	g.undo.push("unload the modules of the files", func() error { return unregisterAll(g.files) })
+	g.undo.push("close the views' server", func() error { g.server.Close(); return nil })
 	for i, m := range g.setup.Mounts {
 		mount, err := g.makeView(i, m)
 		if err != nil {
@@ -100,9 +105,22 @@ func (g *guard) makeView(i int, m handshake.Mount) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.undo.push("end the view of "+m.Destination, func() error { v.Abort(); return nil })
+	g.undo.push("end the view of "+m.Destination, func() error { return endView(v) })
 	g.views = append(g.views, v)
 	return v.Mount()
+}
+
+// endView closes a view's files for good. A replication below it can end only when the view has let go.
+func endView(v *view.View) error {
+	if err := v.Abort(); err != nil {
+		return err
+	}
+	select {
+	case <-v.Done():
+		return nil
+	case <-time.After(viewTime):
+		return fmt.Errorf("a request hasn't ended %v after the view was aborted", viewTime)
+	}
 }
 
 // unregisterAll takes every module out of a master, the last one first.

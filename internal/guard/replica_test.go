@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -68,8 +69,12 @@ func TestReplication(t *testing.T) {
 		t.Errorf("status: %v %+v", err, s.Replicas)
 	}
 	c.App.End()
+	end := time.Now()
 	if err := c.Wait(); err != nil {
 		t.Fatal(err)
+	}
+	if took := time.Since(end); took > 5*time.Second {
+		t.Errorf("the end took %v: does the guard itself keep the replication busy?", took)
 	}
 	for name, want := range map[string]string{"first": "1", "second": "2", "third": "3"} {
 		for _, dir := range []string{site, backup} {

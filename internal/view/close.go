@@ -1,0 +1,12 @@
+package view
+
+// Close gives back the descriptors that a server keeps for objects known for good, once its views are Done. They keep
+// the backing file systems busy: one that is to be unmounted can't be while they are there.
+func (s *Server) Close() {
+	c := s.fds
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.idle.Len() > 0 {
+		c.forget(c.idle.Back().Value.(*pathFD))
+	}
+}
