@@ -26,9 +26,16 @@ var (
 
 // confine tightens the spec of a bundle with a policy, and lists the mounts that become views, the root first. What a
 // guard can't see is closed, or refused where closing it would silently break what the bundle asks for.
-func confine(b *bundle.Bundle) ([]handshake.Mount, error) {
+func confine(b *bundle.Bundle, warn func(string)) ([]handshake.Mount, error) {
 	if err := refuse(b.Spec); err != nil {
 		return nil, err
+	}
+	taken, err := confineDevices(b.Spec.Linux)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range taken {
+		warn(text)
 	}
 	b.Spec.Process.NoNewPrivileges = true
 	views := []handshake.Mount{{Source: b.Rootfs, Destination: "/", ReadOnly: b.Spec.Root.Readonly}}
@@ -46,13 +53,20 @@ func confine(b *bundle.Bundle) ([]handshake.Mount, error) {
 			if len(m.UIDMappings) > 0 || hasOption(m, "idmap", "ridmap") {
 				return nil, fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
 			}
+			if err := checkSource(b.Source(m)); err != nil {
+				return nil, fmt.Errorf("%s: %w", at, err)
+			}
 			views = append(views, handshake.Mount{Source: b.Source(m), Destination: m.Destination, ReadOnly: readOnly(m)})
-		case !slices.Contains(kernelMounts, m.Type):
+		case !isKernel(m):
 			return nil, fmt.Errorf("%s: a mount of type %q would bypass the policy: mount it on the host and bind it", at, m.Type)
 		}
 		tighten(b.Spec.Linux, m)
 	}
-	return views, nil
+	return views, kernelRules(b.Spec, b.Policy.Policy)
+}
+
+func isKernel(m *specs.Mount) bool {
+	return !bundle.IsBind(m) && slices.Contains(kernelMounts, m.Type)
 }
 
 // refuse names what a policy can't hold together with.

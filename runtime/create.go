@@ -88,7 +88,7 @@ func (c *creation) prepare() error {
 		if err := guard.Preflight(); err != nil {
 			return err
 		}
-		if c.views, err = confine(b); err != nil {
+		if c.views, err = confine(b, c.o.Warn); err != nil {
 			return fmt.Errorf("config.json: %w", err)
 		}
 		if err := checkUser(b.Policy, b.Rootfs, b.Spec.Process.User.UID); err != nil {

@@ -1,0 +1,67 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// memoryMajor is the major number of the memory devices, of which mem, kmem and port reach the whole machine.
+const memoryMajor = 1
+
+var memoryMinors = map[int64]string{1: "mem", 2: "kmem", 4: "port"}
+
+// confineDevices takes away what reaches files past the views: disks, the machine's memory, and rules that say "all
+// devices". What is left of the bundle's rules is what names a character device. It gives what was taken.
+func confineDevices(l *specs.Linux) (taken []string, err error) {
+	for i, d := range l.Devices {
+		if d.Type == "b" || d.Type == "c" && d.Major == memoryMajor && memoryMinors[d.Minor] != "" {
+			return nil, fmt.Errorf("linux.devices[%d] (%s): under a policy a container gets no disk and no memory of the machine", i, d.Path)
+		}
+	}
+	if l.Resources == nil {
+		return nil, nil
+	}
+	var kept []specs.LinuxDeviceCgroup
+	for i, d := range l.Resources.Devices {
+		if d.Allow && reachesAll(d) {
+			taken = append(taken, fmt.Sprintf("linux.resources.devices[%d] is not granted under the policy: only rules for one kind of character device are", i))
+			continue
+		}
+		kept = append(kept, d)
+	}
+	l.Resources.Devices = kept
+	return taken, nil
+}
+
+func reachesAll(d specs.LinuxDeviceCgroup) bool {
+	if strings.Trim(d.Access, "m") == "" && d.Access != "" {
+		return false // making a node gives no access to the device
+	}
+	if d.Type != "c" || d.Major == nil || *d.Major < 0 {
+		return true
+	}
+	return *d.Major == memoryMajor && (d.Minor == nil || *d.Minor < 0 || memoryMinors[*d.Minor] != "")
+}
+
+// pseudo are the file systems whose files mean something else to each process that opens them, or act on the machine: a
+// view of them would act with the guard's eyes and rights.
+var pseudo = map[int64]string{
+	unix.PROC_SUPER_MAGIC: "proc", unix.SYSFS_MAGIC: "sysfs", unix.CGROUP_SUPER_MAGIC: "cgroup", unix.CGROUP2_SUPER_MAGIC: "cgroup2",
+	unix.DEBUGFS_MAGIC: "debugfs", unix.TRACEFS_MAGIC: "tracefs", unix.BPF_FS_MAGIC: "bpf", unix.SECURITYFS_MAGIC: "securityfs",
+	unix.DEVPTS_SUPER_MAGIC: "devpts", unix.NSFS_MAGIC: "nsfs", unix.EFIVARFS_MAGIC: "efivarfs", unix.SELINUX_MAGIC: "selinuxfs",
+	unix.BINFMTFS_MAGIC: "binfmt_misc",
+}
+
+func checkSource(source string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(source, &st); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	if kind := pseudo[int64(st.Type)]; kind != "" {
+		return fmt.Errorf("%s is on a %s: under a policy it can't be bound, mount a %s of the container's own", source, kind, kind)
+	}
+	return nil
+}
