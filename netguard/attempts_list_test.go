@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"klw/internal/policy"
 )
 
 func init() {
@@ -44,7 +46,7 @@ func init() {
 	attempts["give up a socket"] = func(a []string) error { return passSocket(3) }
 	attempts["connect as another user"] = func(a []string) error { return asUser(a[0], a[1:]) }
 	attempts["mptcp as a user"] = func(a []string) error { return mptcpAs(a[0], a[1]) }
-	attempts["nothing"] = func([]string) error { return nil }
+	attempts["guard"] = func(a []string) error { return guardUntilKilled(a[0]) }
 }
 
 func fastOpen(to string, option bool) error {
@@ -303,4 +305,18 @@ func mptcpAs(uid, to string) error {
 		return err
 	}
 	return tcpConnect(to, unix.IPPROTO_MPTCP)
+}
+
+// guardUntilKilled loads a policy that allows nothing and waits.
+func guardUntilKilled(cgroup string) error {
+	m, err := New(Options{Policy: &policy.Policy{}, Cgroup: cgroup})
+	if err == nil {
+		err = m.Load()
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println("loaded")
+	time.Sleep(time.Minute)
+	return nil
 }

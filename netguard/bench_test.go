@@ -1,7 +1,10 @@
 package netguard
 
 import (
+	"net/netip"
 	"testing"
+
+	"klw/internal/policy"
 )
 
 // BenchmarkLoad is what the guard pays at a container's start.
@@ -20,4 +23,13 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func manyRule(i int) policy.SocketRule {
+	a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return policy.SocketRule{Protocol: policy.UDP, Action: policy.Connect, Net: netip.PrefixFrom(a, 32), Port: 53}
+}
+
+func netipAddrPort(r policy.SocketRule) netip.AddrPort {
+	return netip.AddrPortFrom(r.Net.Addr(), r.Port)
 }

@@ -3,6 +3,7 @@ package netguard
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"klw/hooks"
 	"klw/internal/policy"
@@ -84,12 +85,18 @@ func (q Question) free() bool {
 	return false
 }
 
+// hint gives the rule that would allow it, where there is one.
 func (q Question) hint() string {
 	rule := policy.SocketRule{Protocol: q.Protocol, Action: q.action(), Port: q.Addr.Port(), Abstract: q.Name}
 	switch a := q.Addr.Addr(); {
-	case q.Protocol == policy.Unix && len(q.Name) == 0, q.Protocol == 0, q.Protocol != policy.Unix && rule.Port == 0:
+	case q.Protocol == 0:
 		return ""
 	case q.Protocol == policy.Unix:
+		if q.Name == "" || strings.ContainsRune(q.Name, 0) { // no policy can name it
+			return ""
+		}
+	case rule.Port == 0:
+		return ""
 	case !a.IsUnspecified():
 		rule.Net = netip.PrefixFrom(a, a.BitLen())
 	}

@@ -2,6 +2,7 @@ package netguard
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,7 +25,13 @@ func init() {
 		if !bufio.NewScanner(os.Stdin).Scan() {
 			return fmt.Errorf("test: no sign to go on")
 		}
-		return tcpConnect(a[0], unix.IPPROTO_TCP)
+		var err error
+		for range 6 { // a young network loses a packet now and then
+			if err = tcpConnect(a[0], unix.IPPROTO_TCP); err == nil {
+				break
+			}
+		}
+		return err
 	}
 }
 
@@ -104,5 +111,28 @@ func pair(tid int) error {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(waitUp(here), waitUp(there))
+}
+
+// waitUp waits until packets are sent and the address answers: a while after the interface is set up.
+func waitUp(h *netlink.Handle) error {
+	for range 300 {
+		l, err := h.LinkByName("test0")
+		if err != nil {
+			return err
+		}
+		addrs, err := h.AddrList(l, netlink.FAMILY_V6)
+		if err != nil {
+			return err
+		}
+		ready := l.Attrs().OperState == netlink.OperUp
+		for _, a := range addrs {
+			ready = ready && (a.Flags&unix.IFA_F_TENTATIVE == 0 || a.IP.IsLinkLocalUnicast())
+		}
+		if ready {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("test0 doesn't come up")
 }

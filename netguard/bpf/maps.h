@@ -32,7 +32,8 @@ struct unix_key {
 	__u8 pad;
 	__u8 name[108];
 };
-#define UNIX_KEY_BITS ((4 + 2 + 1 + 1 + 108) * 8)
+#define UNIX_FIXED_BITS ((4 + 2 + 1 + 1) * 8)
+#define UNIX_KEY_BITS (UNIX_FIXED_BITS + 108 * 8)
 #define UNIX_PREFIX 0xffff
 
 struct inet_set {

@@ -5,9 +5,12 @@
 
 static __always_inline int look_up_name(void *set, struct unix_key *key, __u32 len)
 {
+	key->prefixlen = UNIX_KEY_BITS;
 	key->len = len;
 	if (bpf_map_lookup_elem(set, key))
 		return 1;
+	/* Shorter by the zeros that fill the name: those could match a rule's. */
+	key->prefixlen = UNIX_FIXED_BITS + len * 8;
 	key->len = UNIX_PREFIX;
 	return bpf_map_lookup_elem(set, key) != 0;
 }
@@ -18,7 +21,6 @@ static __always_inline int allowed_name(struct unix_key *key, __u32 len)
 	void *set = bpf_map_lookup_elem(&unix_sets, &slot);
 	if (!set)
 		return 0;
-	key->prefixlen = UNIX_KEY_BITS;
 	key->action = CONNECT;
 	key->uid = ANY_UID;
 	if (look_up_name(set, key, len))
