@@ -14,8 +14,7 @@ GO ?= go
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$(PATH)")
 TINI := $(shell command -v tini 2>/dev/null || echo /usr/bin/tini)
 
-go_programs := klw-runc klw-guard klw-replicafs klw-replica klwctl
-programs := klw-init $(go_programs)
+programs := klw-init klw-runc klw-guard klw-replicafs klw-replica klwctl
 ldflags := -s -w -X klw/internal/version.Version=$(VERSION)
 
 ##@ The main job
@@ -27,10 +26,8 @@ run: ## install what is needed, build, make the bundle, run Apache under its gua
 
 .PHONY: build
 build: ## build bin/
-	@tools/packages build
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(ldflags)' -o bin/ $(addprefix ./cmd/,$(go_programs))
-	CGO_ENABLED=1 $(GO) build -trimpath -tags netgo,osusergo -ldflags '$(ldflags) -linkmode external -extldflags -static' -o bin/ ./cmd/klw-init
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(ldflags)' -o bin/ $(addprefix ./cmd/,$(programs))
 
 .PHONY: apache-bundle
 apache-bundle: ## make the Apache bundle from Debian's packages
