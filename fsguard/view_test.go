@@ -97,6 +97,15 @@ func (g *guarded) mountProc() {
 	g.t.Cleanup(func() { check(g.t, unix.Unmount(point, unix.MNT_DETACH)) })
 }
 
+// told gives the refusals since it was asked last.
+func (g *guarded) told() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := g.refused
+	g.refused = nil
+	return list
+}
+
 // want runs attempts, each followed by " = " and its result; a refusal may have " by RULE PATH OPERATION" behind it.
 func (g *guarded) want(uid uint32, lines string) {
 	g.t.Helper()
@@ -106,16 +115,17 @@ func (g *guarded) want(uid uint32, lines string) {
 		}
 		attempt, rest, _ := strings.Cut(line, " = ")
 		result, by, told := strings.Cut(rest, " by ")
-		g.refused = nil
+		g.told()
 		got := tryAs(g.t, uid, g.mount, attempt)[0]
+		refused := g.told()
 		if got != result {
-			g.t.Errorf("as %d: %s: %s, want %s %v", uid, attempt, got, result, g.refused)
+			g.t.Errorf("as %d: %s: %s, want %s %v", uid, attempt, got, result, refused)
 		}
-		if told && (len(g.refused) != 1 || g.refused[0] != by) {
-			g.t.Errorf("as %d: %s: told %q, want %q", uid, attempt, g.refused, by)
+		if told && (len(refused) != 1 || refused[0] != by) {
+			g.t.Errorf("as %d: %s: told %q, want %q", uid, attempt, refused, by)
 		}
-		if result == "ok" && len(g.refused) > 0 {
-			g.t.Errorf("as %d: %s: refused on the way: %q", uid, attempt, g.refused)
+		if result == "ok" && len(refused) > 0 {
+			g.t.Errorf("as %d: %s: refused on the way: %q", uid, attempt, refused)
 		}
 	}
 }
