@@ -17,8 +17,10 @@ type child struct {
 	again   []bool     // those that could not be entered before the user namespace was
 	second  bool       // clone once more, as a sibling, after entering
 	flags   uintptr
-	maps    int32 // wait for a byte here (the id maps), or -1
-	mapsEnd int32 // its writing end: closed, or the end of a dead parent's would not show
+	wait    int32 // a byte comes here when this process may go on; -1: nothing to wait for
+	waitEnd int32 // its writing end: closed, or the end of a dead parent's would not show
+	maps    bool  // wait for the id maps
+	time    bool  // make a time namespace and wait for its offsets
 	root    bool
 	session bool
 	tty     bool
@@ -29,9 +31,11 @@ type child struct {
 	filters []filter
 	exe     int32 // or -1: path
 	path    *byte
-	empty   *byte
-	argv    []*byte
-	envv    []*byte
+
+	timePath *byte
+	empty    *byte
+	argv     []*byte
+	envv     []*byte
 }
 
 type filter struct {
@@ -52,6 +56,7 @@ const (
 	stepEnter
 	stepClone
 	stepMaps
+	stepTime
 	stepRoot
 	stepSession
 	stepFiles
@@ -62,7 +67,7 @@ const (
 var steps = map[int32]string{
 	stepCgroup: "entering a cgroup",
 	stepEnter:  "entering a namespace", stepClone: "making the namespaces", stepMaps: "waiting for the id maps",
-	stepRoot: "becoming root of the user namespace", stepSession: "making a session",
+	stepTime: "making a time namespace", stepRoot: "becoming root of the user namespace", stepSession: "making a session",
 	stepFiles: "arranging descriptors", stepFilter: "loading a seccomp filter", stepExecute: "exec",
 }
 
@@ -171,15 +176,12 @@ func (c *child) cloneAgain() (errno int32) {
 //go:nosplit
 //go:norace
 func (c *child) prepare() (step, errno int32) {
-	if c.maps >= 0 {
-		var b byte
-		syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.mapsEnd), 0, 0)
-		n, _, e := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.maps), uintptr(unsafe.Pointer(&b)), 1)
-		if e == 0 && n != 1 {
-			e = syscall.EPIPE
-		}
-		if e != 0 {
-			return stepMaps, int32(e)
+	if c.wait >= 0 {
+		syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.waitEnd), 0, 0)
+	}
+	if c.maps {
+		if e := c.await(); e != 0 {
+			return stepMaps, e
 		}
 	}
 	if c.root {
@@ -188,6 +190,11 @@ func (c *child) prepare() (step, errno int32) {
 		}
 		if _, _, e := syscall.RawSyscall(syscall.SYS_SETUID, 0, 0, 0); e != 0 {
 			return stepRoot, int32(e)
+		}
+	}
+	if c.time {
+		if e := c.newTime(); e != 0 {
+			return stepTime, e
 		}
 	}
 	if c.session {
@@ -201,6 +208,42 @@ func (c *child) prepare() (step, errno int32) {
 		}
 	}
 	return stepFiles, c.arrange()
+}
+
+//go:nosplit
+//go:norace
+func (c *child) await() (errno int32) {
+	var b byte
+	n, _, e := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.wait), uintptr(unsafe.Pointer(&b)), 1)
+	if e == 0 && n != 1 {
+		e = syscall.EPIPE
+	}
+	return int32(e)
+}
+
+// newTime makes a time namespace, waits until its offsets are written, and enters it: only a process with one thread
+// can, and execve does it on newer kernels only.
+//
+//go:nosplit
+//go:norace
+func (c *child) newTime() (errno int32) {
+	if _, _, e := syscall.RawSyscall(syscall.SYS_UNSHARE, unix.CLONE_NEWTIME, 0, 0); e != 0 {
+		return int32(e)
+	}
+	var r result
+	if _, _, e := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&r)), unsafe.Sizeof(r)); e != 0 {
+		return int32(e)
+	}
+	if e := c.await(); e != 0 {
+		return e
+	}
+	at := unix.AT_FDCWD
+	fd, _, e := syscall.RawSyscall6(syscall.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(c.timePath)), syscall.O_RDONLY|syscall.O_CLOEXEC, 0, 0, 0)
+	if e != 0 {
+		return int32(e)
+	}
+	_, _, e = syscall.RawSyscall(unix.SYS_SETNS, fd, unix.CLONE_NEWTIME, 0)
+	return int32(e)
 }
 
 //go:nosplit

@@ -6,6 +6,7 @@
 // A [Child] is laid out completely, then forked: a copy of this process with one thread and memory of its own, which is
 // what the kernel asks of who enters a user or time namespace; runc needs a C constructor for that. Between fork and
 // execve it makes raw system calls on what was laid out, and nothing else: no allocation, no lock, no growing stack.
+// What Go's own fork can do is left to it, which is faster.
 //
 // # Guarantees
 //

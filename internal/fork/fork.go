@@ -23,6 +23,7 @@ type Child struct {
 	User    int               // the user namespace to enter; -1: none
 	Flags   uintptr           // CLONE_NEW* of new namespaces, and other flags of clone
 	Maps    func(int) error   // writes the id maps of a new user namespace, given the pid; nil if there is none
+	Offsets func(int) error   // writes the offsets of a new time namespace, given the pid; nil if there is none
 	Root    bool              // become uid and gid 0 (of the user namespace)
 	Session bool              // make a session
 	TTY     bool              // descriptor 0 becomes the session's terminal
@@ -51,6 +52,9 @@ func afterForkInChild()
 // namespaces, credentials or filters are its own. With CLONE_PARENT in Flags the child is this process's parent's: it
 // has to reap the pid that is given, also with an error.
 func (s *Child) Start() (pid int, err error) {
+	if s.plain() {
+		return s.startPlain()
+	}
 	c, l, err := s.layOut()
 	defer l.close()
 	if err != nil {
@@ -65,13 +69,8 @@ func (s *Child) Start() (pid int, err error) {
 			return 0, err
 		}
 	}
-	if s.Maps != nil {
-		if err := s.Maps(pid); err != nil {
-			return 0, reap(pid, err)
-		}
-		if _, err := unix.Write(l.maps[1], []byte{1}); err != nil {
-			return 0, reap(pid, fmt.Errorf("letting the new process go on: %w", err))
-		}
+	if err := s.settle(pid, l); err != nil {
+		return 0, reap(pid, err)
 	}
 	r, failed, err := readResult(l.report[0])
 	if failed {
@@ -84,6 +83,38 @@ func (s *Child) Start() (pid int, err error) {
 		return 0, reap(pid, err)
 	}
 	return pid, nil
+}
+
+// settle does what only this side can do, while the child waits for it.
+func (s *Child) settle(pid int, l *laid) error {
+	goOn := func() error {
+		_, err := unix.Write(l.wait[1], []byte{1})
+		return os.NewSyscallError("letting the new process go on", err)
+	}
+	if s.Maps != nil {
+		if err := s.Maps(pid); err != nil {
+			return err
+		}
+		if err := goOn(); err != nil {
+			return err
+		}
+	}
+	if s.Offsets == nil {
+		return nil
+	}
+	r, ok, err := readResult(l.report[0])
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return errors.New("the new process was killed")
+	case r.Errno != 0:
+		return r.err(s)
+	}
+	if err := s.Offsets(pid); err != nil {
+		return err
+	}
+	return goOn()
 }
 
 //go:noinline
@@ -117,7 +148,8 @@ func (c *child) fork() (int, error) {
 // layOut makes everything that the child uses. The descriptors are in laid, also with an error.
 func (s *Child) layOut() (*child, *laid, error) {
 	l := &laid{}
-	c := &child{user: int32(s.User), flags: s.Flags, root: s.Root, session: s.Session, tty: s.TTY, maps: -1, exe: -1,
+	c := &child{user: int32(s.User), flags: s.Flags, root: s.Root, session: s.Session, tty: s.TTY, wait: -1, exe: -1,
+		maps: s.Maps != nil, time: s.Offsets != nil, timePath: cString("/proc/self/ns/time_for_children"),
 		second: len(s.Join) > 0 || s.User >= 0, again: make([]bool, len(s.Join)), empty: new(byte),
 		noFile: syscall.Rlimit{Cur: nofile.Cur, Max: nofile.Max}}
 	if s.NoFile != nil {
@@ -164,13 +196,13 @@ func (s *Child) intoCgroups(c *child) {
 
 // laid are the descriptors of a fork.
 type laid struct {
-	report, maps [2]int
+	report, wait [2]int
 	owned        []int
 }
 
 // place opens the pipes and puts what the child itself uses above the descriptors that it fills.
 func (l *laid) place(c *child, s *Child, top int) error {
-	for _, p := range []*[2]int{&l.report, &l.maps} {
+	for _, p := range []*[2]int{&l.report, &l.wait} {
 		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 			return fmt.Errorf("making a pipe: %w", err)
 		}
@@ -187,9 +219,9 @@ func (l *laid) place(c *child, s *Child, top int) error {
 		return nil
 	}
 	err := move(&c.report, l.report[1])
-	if s.Maps != nil && err == nil {
-		err = move(&c.maps, l.maps[0])
-		c.mapsEnd = int32(l.maps[1])
+	if (s.Maps != nil || s.Offsets != nil) && err == nil {
+		err = move(&c.wait, l.wait[0])
+		c.waitEnd = int32(l.wait[1])
 	}
 	if s.Exe >= 0 && err == nil {
 		err = move(&c.exe, s.Exe)

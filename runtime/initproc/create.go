@@ -44,23 +44,12 @@ func (p *proc) keyring() error {
 	return doing(err, "joining a session keyring")
 }
 
-// unshare makes the namespaces that begin only now: the cgroup namespace's root is the cgroup that klw-runc has moved
-// this process to.
+// unshare makes the cgroup namespace, whose root is the cgroup that klw-runc has moved this process to by now.
 func (p *proc) unshare() error {
-	if p.newNamespace(specs.CgroupNamespace) {
-		if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-			return doing(err, "making a cgroup namespace")
-		}
+	if n, ok := p.namespace(specs.CgroupNamespace); !ok || n.Path != "" {
+		return nil
 	}
-	if p.newNamespace(specs.TimeNamespace) {
-		return p.newTime()
-	}
-	return nil
-}
-
-func (p *proc) newNamespace(kind specs.LinuxNamespaceType) bool {
-	n, ok := p.namespace(kind)
-	return ok && n.Path == ""
+	return doing(unix.Unshare(unix.CLONE_NEWCGROUP), "making a cgroup namespace")
 }
 
 func (p *proc) namespace(kind specs.LinuxNamespaceType) (specs.LinuxNamespace, bool) {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -59,6 +60,9 @@ type proc struct {
 func (p *proc) run(config int) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return doing(err, "becoming untraceable")
+	}
+	if err := setName("klw-init"); err != nil { // it was executed by a descriptor's number
+		return err
 	}
 	if err := p.read(config); err != nil {
 		return err
@@ -121,4 +125,9 @@ func doing(err error, format string, args ...any) error {
 		return nil
 	}
 	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+func setName(name string) error {
+	b := append([]byte(name), 0)
+	return doing(unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0), "naming the process")
 }

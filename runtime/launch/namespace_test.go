@@ -188,3 +188,33 @@ func TestHostNamespaceInUserNamespace(t *testing.T) {
 		t.Errorf("the container has %s", got[0])
 	}
 }
+
+func TestTimeInUserNamespace(t *testing.T) {
+	b := newBox(t, "cat:/proc/uptime", "readlink:/proc/self/ns/time", "readlink:/proc/self/ns/time_for_children")
+	b.own()
+	b.namespace(specs.UserNamespace, "")
+	b.namespace(specs.TimeNamespace, "")
+	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	b.spec.Linux.GIDMappings = b.spec.Linux.UIDMappings
+	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1e9}}
+	got, err := b.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got[0]) < len("1000000000.00") || got[1] != got[2] || got[1] == links(t, "self")[4] {
+		t.Errorf("got %q", got)
+	}
+	e := b.inside(b.stay(), "cat:/proc/uptime")
+	if got, err = e.run(); err != nil || len(got[0]) < len("1000000000.00") {
+		t.Errorf("exec: %q, %v", got, err)
+	}
+}
+
+func TestTimeErrors(t *testing.T) {
+	b := newBox(t, "pid")
+	b.namespace(specs.TimeNamespace, "")
+	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"wrong": {Secs: 1}}
+	if _, err := b.run(); err == nil || !strings.Contains(err.Error(), `clock "wrong"`) {
+		t.Errorf("%v, expected an error about the clock", err)
+	}
+}

@@ -11,7 +11,8 @@ import (
 
 // namespaces is what becomes of the spec's list.
 type namespaces struct {
-	flags uintptr // new ones, made by clone; the cgroup and time namespace klw-init makes itself
+	flags uintptr // new ones, made by clone; the cgroup namespace klw-init makes itself
+	time  bool    // a new time namespace
 	joins []int   // descriptors of existing ones, in the order in which they are entered
 	pidns int     // Config.Exec: the one that only the process enters
 	user  bool    // it will be in a user namespace other than ours
@@ -61,7 +62,9 @@ func (s *starter) findNamespaces() error {
 		case k.flag == unix.CLONE_NEWUSER:
 			s.ns.user = true
 			s.ns.flags |= k.flag
-		case k.flag != unix.CLONE_NEWCGROUP && k.flag != unix.CLONE_NEWTIME:
+		case k.flag == unix.CLONE_NEWTIME:
+			s.ns.time = true
+		case k.flag != unix.CLONE_NEWCGROUP:
 			s.ns.flags |= k.flag
 		}
 	}
@@ -157,6 +160,18 @@ func writeMaps(pid int, uids, gids []specs.LinuxIDMapping) error {
 		path := fmt.Sprintf("/proc/%d/%s_map", pid, m.file)
 		if err := os.WriteFile(path, []byte(text.String()), 0); err != nil {
 			return fmt.Errorf("mapping ids of the user namespace: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeOffsets gives a new time namespace its offsets, while nobody is in it.
+func (s *starter) writeOffsets(pid int) error {
+	path := fmt.Sprintf("/proc/%d/timens_offsets", pid)
+	for clock, o := range s.o.Config.Spec.Linux.TimeOffsets {
+		line := fmt.Sprintf("%s %d %d\n", clock, o.Secs, o.Nanosecs)
+		if err := os.WriteFile(path, []byte(line), 0); err != nil {
+			return fmt.Errorf("setting the offset of clock %q: %w", clock, err)
 		}
 	}
 	return nil

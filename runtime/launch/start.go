@@ -186,5 +186,8 @@ func (s *starter) fork(exe int, args []string) (int, error) {
 		l := s.o.Config.Spec.Linux
 		c.Maps = func(pid int) error { return writeMaps(pid, l.UIDMappings, l.GIDMappings) }
 	}
+	if s.ns.time {
+		c.Offsets = s.writeOffsets
+	}
 	return c.Start()
 }

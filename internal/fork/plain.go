@@ -1,0 +1,38 @@
+package fork
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// plain: Go's own fork can do it. It shares the memory until execve, which saves half a millisecond.
+func (s *Child) plain() bool {
+	return len(s.Join) == 0 && s.User < 0 && s.Flags&unix.CLONE_NEWUSER == 0 && s.Maps == nil && s.Offsets == nil &&
+		!s.Root && !s.Session && !s.TTY && s.NoFile == nil && len(s.Filters) == 0
+}
+
+func (s *Child) startPlain() (int, error) {
+	path := s.Path
+	top := 2*len(s.Files) + 8 // Go uses the numbers above those given for itself
+	files := make([]uintptr, len(s.Files))
+	for i, fd := range s.Files {
+		files[i] = uintptr(fd)
+		top = max(top, fd+2*len(s.Files)+8)
+	}
+	if s.Exe >= 0 {
+		exe, err := unix.FcntlInt(uintptr(s.Exe), unix.F_DUPFD_CLOEXEC, top)
+		if err != nil {
+			return 0, fmt.Errorf("duplicating a descriptor: %w", err)
+		}
+		defer unix.Close(exe)
+		path = fmt.Sprintf("/proc/self/fd/%d", exe)
+	}
+	attr := &syscall.ProcAttr{Env: s.Env, Files: files, Sys: &syscall.SysProcAttr{Cloneflags: s.Flags}}
+	pid, err := syscall.ForkExec(path, s.Args, attr)
+	if err != nil {
+		return 0, fmt.Errorf("making the process %s: %w", s.name(), err)
+	}
+	return pid, nil
+}
