@@ -42,8 +42,8 @@ type maps struct {
 	Buckets  *ebpf.Map `ebpf:"buckets"`
 }
 
-// loadKernel gives the programs to the kernel without attaching them.
-func loadKernel(caps Capabilities) (*kernel, error) {
+// loadKernel makes the maps, puts the rules into them and gives the programs to the kernel, without attaching them.
+func loadKernel(caps Capabilities, r *Rules) (k *kernel, err error) {
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
 		return nil, fmt.Errorf("read the compiled programs: %w", err)
@@ -52,18 +52,46 @@ func loadKernel(caps Capabilities) (*kernel, error) {
 		delete(spec.Programs, "connect_unix")
 		delete(spec.Programs, "sendmsg_unix")
 	}
-	all, err := ebpf.NewCollection(spec)
-	if err != nil {
-		return nil, fmt.Errorf("load the programs: %w", err)
+	k = &kernel{spec: spec}
+	if err := k.makeMaps(); err != nil {
+		return nil, err
 	}
-	k := &kernel{spec: spec, programs: all.Programs}
-	all.Programs = nil
-	if err := all.Assign(&k.maps); err != nil {
-		all.Close()
+	// The kernel lets time pass before a set of rules counts, and works before a program is loaded: at the same time.
+	installed := make(chan error, 1)
+	go func() { installed <- k.install(r) }()
+	err = k.loadPrograms()
+	if err = errors.Join(<-installed, err); err != nil {
 		k.close()
-		return nil, fmt.Errorf("find the maps: %w", err)
+		return nil, err
 	}
 	return k, nil
+}
+
+func (k *kernel) makeMaps() error {
+	only := k.spec.Copy()
+	only.Programs = nil
+	all, err := ebpf.NewCollection(only)
+	if err != nil {
+		return fmt.Errorf("make the maps: %w", err)
+	}
+	defer all.Close() // what isn't assigned
+	if err := all.Assign(&k.maps); err != nil {
+		return fmt.Errorf("find the maps: %w", err)
+	}
+	return nil
+}
+
+func (k *kernel) loadPrograms() error {
+	all, err := ebpf.NewCollectionWithOptions(k.spec, ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
+		"inet_sets": k.Inet, "unix_sets": k.Unix, "active": k.Active, "flows": k.Flows, "events": k.Events,
+		"counters": k.Counters, "buckets": k.Buckets,
+	}})
+	if err != nil {
+		return fmt.Errorf("load the programs: %w", err)
+	}
+	k.programs, all.Programs = all.Programs, nil
+	all.Close() // its copies of the maps
+	return nil
 }
 
 func (k *kernel) close() {

@@ -93,14 +93,12 @@ func (m *Module) prepare() (err error) {
 	if m.kernel != nil {
 		return nil
 	}
-	k, err := loadKernel(m.caps)
+	k, err := loadKernel(m.caps, m.rules)
 	if err != nil {
 		return err
 	}
-	if err = k.install(m.rules); err == nil {
-		if err = k.selftest(m.rules); err == nil {
-			m.ring, err = k.drained()
-		}
+	if err = k.selftest(m.rules); err == nil {
+		m.ring, err = k.drained()
 	}
 	if err != nil {
 		k.close()

@@ -13,10 +13,11 @@ import (
 // install fills the set that isn't active and makes it the active one. With an error nothing has changed.
 func (k *kernel) install(r *Rules) error {
 	slot := (k.state & activeSet) ^ activeSet
-	if err := k.fill(k.Inet, slot, "inet_sets", r, fillInet); err != nil {
-		return err
-	}
-	if err := k.fill(k.Unix, slot, "unix_sets", r, fillUnix); err != nil {
+	// At the same time, because the kernel waits a grace period for each.
+	unixDone := make(chan error, 1)
+	go func() { unixDone <- k.fill(k.Unix, slot, "unix_sets", r, fillUnix) }()
+	err := k.fill(k.Inet, slot, "inet_sets", r, fillInet)
+	if err := errors.Join(err, <-unixDone); err != nil {
 		return err
 	}
 	state := slot
