@@ -19,12 +19,7 @@ const (
 
 // bindFiles binds the file rules and puts them into force: before any mount is handed over.
 func (g *guard) bindFiles() error {
-	users, err := containerUsers(g.setup.Mounts)
-	if err != nil {
-		return err
-	}
-	g.users = users
-	m, warnings, err := fsguard.New(g.policy, g.server, users, fsguard.RootMaySetuid(g.setup.RootMaySetuid))
+	m, warnings, err := fsguard.New(g.policy, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid))
 	if err != nil {
 		return err
 	}
@@ -55,10 +50,27 @@ func (g *guard) loadSeal() error {
 
 // attach puts into force what needs the container's first process.
 func (g *guard) attach(a handshake.Attach) error {
-	if err := g.loadSockets(); err != nil {
-		return err
+	<-g.sockets.done
+	if g.sockets.err != nil {
+		return g.sockets.err
 	}
 	return g.link(a)
+}
+
+// loading is something that goes on beside the rest.
+type loading struct {
+	done chan struct{}
+	err  error // after done
+}
+
+// startSockets begins to put the socket rules into force. The kernel checks the programs for a while, which the making
+// of views and of the container's first process needn't wait for; attach does.
+func (g *guard) startSockets() {
+	g.sockets.done = make(chan struct{})
+	go func() {
+		defer close(g.sockets.done)
+		g.sockets.err = g.loadSockets()
+	}()
 }
 
 // loadSockets puts the socket rules into force on the container's cgroup.
@@ -79,6 +91,9 @@ func (g *guard) loadSockets() error {
 // endKernel takes the kernel's modules out of force, unless processes are left that they hold: then the programs stay
 // attached until the cgroup goes.
 func (g *guard) endKernel() error {
+	if g.sockets.done != nil {
+		<-g.sockets.done
+	}
 	if full, err := g.cgroup.populated(); full || err != nil {
 		slog.Warn("the container still runs: its socket rules and system call filter stay in force")
 		return errors.Join(err, removeSockets(g.dir)) // what the filter asks is refused when this process is gone

@@ -28,5 +28,5 @@
 //
 // The guard runs as root in the host's namespaces: no path that the container gives is ever opened by name here.
 //
-// Lock order: modules.mu, then a hooks.Master's own.
+// Lock order: loadable.mu, then a hooks.Master's own. modules.mu is held alone.
 package guard

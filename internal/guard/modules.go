@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,7 +16,7 @@ import (
 // modules knows every compiled-in module of this guard, loaded or not.
 type modules struct {
 	observe hooks.Observer // counts refusals, then records them
-	mu      sync.Mutex     // loading and unloading, one at a time
+	mu      sync.Mutex     // list
 	list    []*loadable
 	refused sync.Map // name to *atomic.Uint64
 }
@@ -32,16 +34,19 @@ type loadable struct {
 	in     string // the master's name
 	master *hooks.Master
 	make   func() (hooks.Module, error)
+	mu     sync.Mutex // loading and unloading, one at a time
 }
 
 // add makes a module known.
 func (m *modules) add(info hooks.Info, in string, master *hooks.Master, make func() (hooks.Module, error)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.list = append(m.list, &loadable{info, in, master, make})
+	m.list = append(m.list, &loadable{info: info, in: in, master: master, make: make})
 }
 
 func (m *modules) find(name string) (*loadable, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, l := range m.list {
 		if l.info.Name == name {
 			return l, nil
@@ -52,12 +57,12 @@ func (m *modules) find(name string) (*loadable, error) {
 
 // load makes a module and registers it.
 func (m *modules) load(name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	l, err := m.find(name)
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	mod, err := l.make()
 	if err != nil {
 		return fmt.Errorf("module %s: %w", name, err)
@@ -68,12 +73,12 @@ func (m *modules) load(name string) error {
 
 // unload takes a module out, unless it is permanent.
 func (m *modules) unload(name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	l, err := m.find(name)
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.master.Unload(name)
 }
 
@@ -94,6 +99,9 @@ func (m *modules) show() []control.Module {
 		}
 		out = append(out, c)
 	}
+	slices.SortStableFunc(out, func(a, b control.Module) int {
+		return cmp.Or(cmp.Compare(a.Master, b.Master), cmp.Compare(a.ID-1, b.ID-1)) // in stack order, 0 (not loaded) last
+	})
 	return out
 }
 

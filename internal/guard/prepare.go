@@ -70,7 +70,7 @@ func (g *guard) watchCgroup() error {
 }
 
 // makeMasters makes both masters. What is registered goes before them: their undoing comes first.
-func (g *guard) makeMasters() {
+func (g *guard) makeMasters() error {
 	observe := func(c *hooks.Call, info hooks.Info, v hooks.Verdict) {
 		g.modules.count(info.Name).Add(1)
 		g.log.Record(audit.FromCall(c, info, v))
@@ -79,6 +79,13 @@ func (g *guard) makeMasters() {
 	g.undo.push("close the master of the files", g.files.Close)
 	g.undo.push("close the master of the kernel", func() error { return g.endKernel() })
 	g.modules.observe = observe
+	return nil
+}
+
+// readUsers reads the container's user list.
+func (g *guard) readUsers() (err error) {
+	g.users, err = containerUsers(g.setup.Mounts)
+	return err
 }
 
 // makeViews makes the detached mounts, in Setup's order.

@@ -15,7 +15,7 @@ func (r *recorder) Info() hooks.Info {
 	return hooks.Info{
 		Name:        recorderName,
 		Description: "records every file operation with its result, refuses nothing",
-		Monitors:    hooks.Ops(hooks.Operations()...),
+		Monitors:    hooks.Ops(hooks.Operations()[:hooks.OpSocket]...), // what comes before are the files'
 	}
 }
 

@@ -41,6 +41,7 @@ type guard struct {
 	kernel    *hooks.Master
 	modules   modules
 	extra     []hooks.Module
+	sockets   loading
 	server    *view.Server
 	views     []*view.View
 	users     fsguard.UserLookup
@@ -148,18 +149,17 @@ func (g *guard) recv(ctx context.Context) (*handshake.Message, error) {
 
 // prepare makes everything up to the detached mounts, one for each of Setup's.
 func (g *guard) prepare() ([]*os.File, error) {
-	for _, do := range []func() error{g.readPolicy, g.openLog, g.startTraces, g.watchCgroup, g.replicate} {
+	for _, do := range []func() error{
+		g.readPolicy, g.openLog, g.startTraces, g.watchCgroup, g.replicate, g.readUsers, g.makeMasters, g.loadSeal,
+	} {
 		if err := do(); err != nil {
 			return nil, err
 		}
 	}
-	g.makeMasters()
+	g.startSockets()
 	mounts, err := g.makeViews()
 	if err == nil {
 		err = g.bindFiles()
-	}
-	if err == nil {
-		err = g.loadSeal()
 	}
 	if err == nil {
 		err = g.control()
