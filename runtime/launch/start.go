@@ -181,7 +181,7 @@ func (s *starter) payload() *Payload {
 // fork starts the child and gives its pid.
 func (s *starter) fork(exe int, args []string) (int, error) {
 	c := &fork.Child{Cgroup: s.o.Cgroup, Tasks: s.o.Tasks, Join: s.ns.joins, User: s.ns.joinUser, Flags: s.ns.flags, Root: s.ns.user, Files: s.files, Exe: exe,
-		Args: args, Env: []string{"GOMAXPROCS=2", "GOGC=off"}}
+		Args: args, Env: []string{"GOMAXPROCS=1", "GOGC=off"}}
 	if s.ns.flags&unix.CLONE_NEWUSER != 0 {
 		l := s.o.Config.Spec.Linux
 		c.Maps = func(pid int) error { return writeMaps(pid, l.UIDMappings, l.GIDMappings) }
