@@ -54,6 +54,9 @@ func (g *guard) attach(a handshake.Attach) error {
 	if g.sockets.err != nil {
 		return g.sockets.err
 	}
+	if err := checkMember(g.setup.Cgroup, a.PID); err != nil {
+		return err
+	}
 	return g.link(a)
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +69,18 @@ func (c *cgroup) waitEmpty(ctx context.Context) error {
 			return fmt.Errorf("wait for the container's cgroup: %w", err)
 		}
 	}
+}
+
+// checkMember makes sure that a process is in a cgroup: rules that are attached there hold nobody else.
+func checkMember(path string, pid int) error {
+	text, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+	if err != nil {
+		return fmt.Errorf("look for the container's process in its cgroup: %w", err)
+	}
+	if !slices.Contains(strings.Fields(string(text)), strconv.Itoa(pid)) {
+		return fmt.Errorf("the container's first process %d is not in its cgroup %s: the socket rules would not hold it", pid, path)
+	}
+	return nil
 }
 
 // stopper is a descriptor that becomes readable when a context ends.

@@ -266,6 +266,18 @@ func TestWhatCantBeEnforcedIsRefused(t *testing.T) {
 		f.Wait()
 		f.NothingLeft()
 	})
+	t.Run("a process outside the cgroup", func(t *testing.T) {
+		f := guardtest.New(t, guardtest.Policy)
+		f.StartGuard()
+		_, files := f.Ask(&handshake.Message{Setup: &f.Setup})
+		guardtest.CloseFiles(files)
+		a, _ := f.Ask(&handshake.Message{Attach: &handshake.Attach{PID: os.Getpid()}})
+		if !strings.Contains(a.Failed, "is not in its cgroup") {
+			t.Errorf("%+v", a)
+		}
+		f.Wait()
+		f.NothingLeft()
+	})
 	t.Run("a source that isn't there", func(t *testing.T) {
 		f := guardtest.New(t, guardtest.Policy)
 		f.Setup.Mounts = append(f.Setup.Mounts, handshake.Mount{Source: "/nowhere", Destination: "/data"})
