@@ -16,7 +16,7 @@ func (p *proc) create() (err error) {
 	for _, step := range []func() error{
 		p.session, p.unshare, p.loopback, p.mountAll,
 		p.hooksTurn, p.maskPaths, p.enterRoot,
-		p.names, p.sysctl, p.leaveHost, p.process,
+		p.names, p.sysctl, p.label, p.leaveHost, p.process,
 	} {
 		if err := step(); err != nil {
 			return err

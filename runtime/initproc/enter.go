@@ -6,6 +6,13 @@ import "golang.org/x/sys/unix"
 // that is entered by the process only (executeInside), which also makes the session then.
 func (p *proc) enter() error {
 	p.host.proc = -1
+	if p.Proc != 0 {
+		p.host.proc = p.Proc
+		if err := p.label(); err != nil {
+			return err
+		}
+		p.host.close()
+	}
 	if p.PIDNS == 0 {
 		if _, err := unix.Setsid(); err != nil {
 			return doing(err, "making a session")

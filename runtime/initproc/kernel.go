@@ -7,18 +7,21 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"klw/runtime/launch"
 )
 
-// labels refuses what this kernel can't give: a container never starts with less than was asked.
-func (p *proc) labels() error {
-	s := p.Config.Spec.Process
-	if s.SelinuxLabel != "" {
-		return errors.New("process.selinuxLabel: SELinux is not supported")
-	}
-	if s.ApparmorProfile == "" {
+// label sets the AppArmor profile that execve is to apply.
+func (p *proc) label() error {
+	profile := p.Config.Spec.Process.ApparmorProfile
+	if profile == "" {
 		return nil
 	}
-	return errors.New("process.apparmorProfile: AppArmor is not supported")
+	err := p.host.write("self/attr/apparmor/exec", "exec "+profile)
+	if errors.Is(err, unix.ENOENT) { // a kernel before 5.1, or a profile that isn't loaded
+		err = p.host.write("self/attr/exec", "exec "+profile)
+	}
+	return doing(err, "setting the AppArmor profile %q (is it loaded?)", profile)
 }
 
 var schedulerPolicies = map[specs.LinuxSchedulerPolicy]uint32{
@@ -53,6 +56,11 @@ func (p *proc) schedule() error {
 		_, _, e := unix.RawSyscall(unix.SYS_IOPRIO_SET, whoProcess, 0, uintptr(class<<classShift|io.Priority))
 		if e != 0 {
 			return doing(e, "setting the priority of input and output")
+		}
+	}
+	if a := s.ExecCPUAffinity; a != nil && p.Config.Exec {
+		if err := launch.SetCPUs(0, a.Final); err != nil {
+			return err
 		}
 	}
 	return p.personality()

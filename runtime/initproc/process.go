@@ -15,7 +15,7 @@ import (
 func (p *proc) process() error {
 	s := p.Config.Spec.Process
 	for _, step := range []func() error{
-		p.labels, p.limits, p.schedule, p.prepareFifo,
+		p.limits, p.schedule, p.prepareFifo,
 		func() error { return p.earlyFilters(s) },
 		func() error { return p.become(s) },
 		func() error { return p.directory(s) },

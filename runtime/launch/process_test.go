@@ -114,3 +114,22 @@ func TestLabelsRefused(t *testing.T) {
 		t.Errorf("selinux: %v", err)
 	}
 }
+
+func TestExecAffinity(t *testing.T) {
+	b := newBox(t)
+	i := b.stay()
+	e := b.inside(i, "status:Cpus_allowed_list")
+	e.spec.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0-1", Final: "0"}
+	e.expect("0")
+	for list, want := range map[string]string{"x": "no list of processors", "1-0": "no list", "900": "invalid argument"} {
+		e = b.inside(i, "pid")
+		e.spec.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: list}
+		if _, err := e.run(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("initial %s: %v, expected %q", list, err, want)
+		}
+		e.spec.Process.ExecCPUAffinity = &specs.CPUAffinity{Final: list}
+		if _, err := e.run(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("final %s: %v, expected %q", list, err, want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func check(o *Options) error {
 	case c.Spec.Process.Terminal && o.ConsoleSocket == nil:
 		return errors.New("process.terminal needs a console socket")
 	}
-	return nil
+	return checkLabels(c.Spec)
 }
 
 // starter holds what is needed until the process exists.
@@ -104,7 +104,13 @@ func (s *starter) start() (*Init, error) {
 		unix.Close(wires[0])
 		return nil, err
 	}
-	return &Init{config: s.o.Config, pid: pid, wire: Wire(wires[0]), warn: s.o.Warn}, nil
+	i := &Init{config: s.o.Config, pid: pid, wire: Wire(wires[0]), warn: s.o.Warn}
+	if a := s.o.Config.Spec.Process.ExecCPUAffinity; a != nil && s.o.Config.Exec {
+		if err := SetCPUs(pid, a.Initial); err != nil {
+			return nil, errors.Join(err, i.Kill())
+		}
+	}
+	return i, nil
 }
 
 // spawn lays out the descriptors and starts the process.
@@ -117,7 +123,10 @@ func (s *starter) spawn(exe, wire int) (int, error) {
 	}
 	wireNumber := s.pass(wire)
 	p := s.payload()
-	var err error
+	err := s.passProc(p)
+	if err != nil {
+		return 0, err
+	}
 	if p.Sources, err = s.sources(); err != nil {
 		return 0, err
 	}
@@ -176,6 +185,19 @@ func (s *starter) payload() *Payload {
 		p.PIDNS = s.pass(s.ns.pidns)
 	}
 	return p
+}
+
+// passProc gives an exec, which has the container's files only, the host's proc file system to set its label with.
+func (s *starter) passProc(p *Payload) error {
+	if !s.o.Config.Exec || s.o.Config.Spec.Process.ApparmorProfile == "" {
+		return nil
+	}
+	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening /proc: %w", err)
+	}
+	p.Proc = s.pass(s.own(fd))
+	return nil
 }
 
 // fork starts the child and gives its pid.

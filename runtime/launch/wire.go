@@ -18,6 +18,7 @@ type Payload struct {
 	Fifo    int     `json:"fifo,omitempty"`
 	Console int     `json:"console,omitempty"`
 	PIDNS   int     `json:"pidns,omitempty"` // Exec: the pid namespace that only the process itself enters
+	Proc    int     `json:"proc,omitempty"`  // Exec: the host's /proc, if there is a label to set
 	// Preserve is the number of descriptors from 3 on that go to the process.
 	Preserve int `json:"preserve,omitempty"`
 	// NewUser, NewNet: klw-init was made in a new namespace of that kind; UserNS: it isn't in the host's.
