@@ -7,9 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plain: Go's own fork can do it. It shares the memory until execve, which saves half a millisecond.
+// plain: Go's own fork can do it. It shares the memory until execve, which saves half a millisecond. It enters no
+// cgroups: a container's first process would not be held by what is attached to its own.
 func (s *Child) plain() bool {
-	return len(s.Join) == 0 && s.User < 0 && s.Flags&unix.CLONE_NEWUSER == 0 && s.Maps == nil && s.Offsets == nil &&
+	return s.Cgroup == nil && len(s.Tasks) == 0 && len(s.Join) == 0 && s.User < 0 &&
+		s.Flags&unix.CLONE_NEWUSER == 0 && s.Maps == nil && s.Offsets == nil &&
 		!s.Root && !s.Session && !s.TTY && s.NoFile == nil && len(s.Filters) == 0
 }
 
