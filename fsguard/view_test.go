@@ -1,141 +1,13 @@
 package fsguard
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
-
-	"klw/hooks"
-	"klw/internal/view"
 )
-
-// guarded is a real view under a policy.
-type guarded struct {
-	t      *testing.T
-	server *view.Server
-	master *hooks.Master
-	source string // on the host
-	mount  string // what the application sees as /
-
-	mu      sync.Mutex
-	refused []string // rule, path and operation of each refusal
-}
-
-// serve makes files (names ending in / are directories) and shows them under a policy.
-func serve(t *testing.T, policy string, files map[string]string) *guarded {
-	t.Helper()
-	return serveOf(t, 0, policy, files)
-}
-
-// serveOf is serve with files that belong to somebody.
-func serveOf(t *testing.T, owner int, policy string, files map[string]string) *guarded {
-	t.Helper()
-	g := &guarded{t: t, source: t.TempDir(), mount: t.TempDir()}
-	for name, text := range files {
-		path := filepath.Join(g.source, name)
-		if strings.HasSuffix(name, "/") {
-			check(t, os.MkdirAll(path, 0o777))
-			continue
-		}
-		check(t, os.MkdirAll(filepath.Dir(path), 0o777))
-		check(t, os.WriteFile(path, []byte(text), 0o666))
-	}
-	openUp(t, g.source, owner)
-	g.master = hooks.NewMaster(func(c *hooks.Call, _ hooks.Info, v hooks.Verdict) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.refused = append(g.refused, v.Rule+" "+v.Path+" "+c.Op.String())
-	})
-	g.server = view.NewServer(g.master)
-	g.attach(g.source, "/")
-	g.mountProc()
-	m, _, err := New(parse(t, policy), g.server, people)
-	check(t, err)
-	_, err = g.master.Register(m)
-	check(t, err)
-	return g
-}
-
-// openUp makes owner and mode allow everything: the policy alone decides.
-func openUp(t *testing.T, dir string, owner int) {
-	check(t, filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
-		if err != nil || d.Type()&os.ModeSymlink != 0 {
-			return err
-		}
-		return errors.Join(os.Chown(p, owner, owner), os.Chmod(p, 0o777))
-	}))
-}
-
-// attach shows source at a path of the container.
-func (g *guarded) attach(source, inside string) {
-	v, err := g.server.Add(view.Options{Name: "test", Source: source, Inside: inside})
-	check(g.t, err)
-	point := filepath.Join(g.mount, inside)
-	check(g.t, v.AttachTo(point))
-	g.t.Cleanup(func() {
-		check(g.t, unix.Unmount(point, unix.MNT_DETACH))
-		select {
-		case <-v.Done():
-		case <-time.After(5 * time.Second):
-			g.t.Error("the view goes on after the unmount")
-		}
-	})
-}
-
-// mountProc gives the attempts their /proc.
-func (g *guarded) mountProc() {
-	point := filepath.Join(g.mount, "proc")
-	check(g.t, unix.Mount("proc", point, "proc", 0, ""))
-	g.t.Cleanup(func() { check(g.t, unix.Unmount(point, unix.MNT_DETACH)) })
-}
-
-// told gives the refusals since it was asked last.
-func (g *guarded) told() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	list := g.refused
-	g.refused = nil
-	return list
-}
-
-// want runs attempts, each followed by " = " and its result; a refusal may have " by RULE PATH OPERATION" behind it.
-func (g *guarded) want(uid uint32, lines string) {
-	g.t.Helper()
-	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		attempt, rest, _ := strings.Cut(line, " = ")
-		result, by, told := strings.Cut(rest, " by ")
-		g.told()
-		got := tryAs(g.t, uid, g.mount, attempt)[0]
-		refused := g.told()
-		if got != result {
-			g.t.Errorf("as %d: %s: %s, want %s %v", uid, attempt, got, result, refused)
-		}
-		if told && (len(refused) != 1 || refused[0] != by) {
-			g.t.Errorf("as %d: %s: told %q, want %q", uid, attempt, refused, by)
-		}
-		if result == "ok" && len(refused) > 0 {
-			g.t.Errorf("as %d: %s: refused on the way: %q", uid, attempt, refused)
-		}
-	}
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 const site = `@general
 file /bin none
@@ -257,18 +129,6 @@ func TestRealCalls(t *testing.T) {
 		g.want(0, "read /keys/k = ok\nlist /keys = ok\nwrite /keys/k = EACCES by p:14 /keys/k open")
 		g.want(33, "read /keys/k = EACCES by no rule /keys/k open\nlist /keys = EACCES by no rule /keys opendir")
 		g.unchanged(siteFiles(), "srv/a")
-	}
-}
-
-// unchanged wants the files as they were made, but one.
-func (g *guarded) unchanged(files map[string]string, but string) {
-	for name, text := range files {
-		if name == but || strings.HasSuffix(name, "/") {
-			continue
-		}
-		if got := contents(g.t, filepath.Join(g.source, name)); string(got) != text {
-			g.t.Errorf("%s is %q", name, got)
-		}
 	}
 }
 
