@@ -35,7 +35,8 @@ type Order struct {
 type Progress struct {
 	Applied uint64 `json:"applied"`
 	Durable uint64 `json:"durable"`
-	Fetched int64  `json:"fetched"` // Fetch records since it started
+	Fetched int64  `json:"fetched"`           // Fetch records since it started
+	LeftOut int    `json:"leftOut,omitempty"` // records that could not be applied, since somebody else changed the replica
 	Note    string `json:"note,omitempty"`
 	Error   string `json:"error,omitempty"` // why it doesn't get on; it tries again
 }

@@ -168,8 +168,8 @@ func Unmount(ctx context.Context, root layout.Root, source string) error {
 
 // unmountDead takes the mount of a dead klw-replicafs away.
 func unmountDead(c replicafs.Config) error {
-	var st unix.Stat_t
-	if err := unix.Stat(c.Mountpoint, &st); !errors.Is(err, unix.ENOTCONN) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(c.Mountpoint, &fs); !errors.Is(err, unix.ENOTCONN) {
 		return fmt.Errorf("%s: %w at present", c.Source, ErrNotReplicated)
 	}
 	if err := unix.Unmount(c.Mountpoint, unix.MNT_DETACH); err != nil {

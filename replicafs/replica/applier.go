@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"klw/replicafs"
+	"klw/replicafs/journal"
 )
 
 // Applier applies records to a destination.
@@ -27,9 +28,8 @@ type Applier struct {
 	replayTo    uint64 // up to here the replica may be ahead of the records
 	applied     atomic.Uint64
 	fetched     atomic.Int64
-	skipped     int64 // records of objects that a later one deletes
-	unsupported int64 // attributes that this file system can't hold
-	foreign     int64 // names that somebody else put in the way
+	unsupported atomic.Int64 // attributes that this file system can't hold
+	foreign     atomic.Int64 // names that somebody else put in the way
 }
 
 // Options of an Applier.
@@ -79,14 +79,38 @@ func (a *Applier) openFolders() (err error) {
 	return err
 }
 
-// Close gives the replica up.
-func (a *Applier) Close() error {
+// Reopen closes the applier and gives one that has read the replica anew. The lock is kept.
+func (a *Applier) Reopen() (*Applier, error) {
+	b := &Applier{path: a.path, root: -1, limbo: -1, source: a.source, replayTo: a.replayTo, index: newIndex(),
+		open: newHandles()}
+	b.unsupported.Store(a.unsupported.Load())
+	b.foreign.Store(a.foreign.Load())
+	b.applied.Store(a.applied.Load())
+	b.fetched.Store(a.fetched.Load())
+	if err := errors.Join(b.openFolders(), b.build()); err != nil {
+		b.closeFolders()
+		return nil, fmt.Errorf("read the replica anew: %w", err)
+	}
+	b.lock = a.lock
+	a.closeFolders()
+	return b, nil
+}
+
+// LeaveOut counts a record as applied that can't be.
+func (a *Applier) LeaveOut(r *journal.Record) { a.applied.Store(r.Seq) }
+
+func (a *Applier) closeFolders() {
 	a.open.closeAll()
 	for _, fd := range []int{a.root, a.limbo} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
 	}
+}
+
+// Close gives the replica up.
+func (a *Applier) Close() error {
+	a.closeFolders()
 	return a.lock.Close()
 }
 
@@ -98,11 +122,11 @@ func (a *Applier) Fetched() int64 { return a.fetched.Load() }
 
 // Oddities says what was met that status should tell; "" if nothing.
 func (a *Applier) Oddities() string {
-	switch {
-	case a.unsupported > 0:
-		return fmt.Sprintf("the destination's file system can't hold %d extended attributes", a.unsupported)
-	case a.foreign > 0:
-		return fmt.Sprintf("%d names that somebody else made in the replica were removed", a.foreign)
+	if n := a.unsupported.Load(); n > 0 {
+		return fmt.Sprintf("the destination's file system can't hold %d extended attributes", n)
+	}
+	if n := a.foreign.Load(); n > 0 {
+		return fmt.Sprintf("%d names that somebody else made in the replica were removed", n)
 	}
 	return ""
 }

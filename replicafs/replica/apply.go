@@ -17,7 +17,6 @@ func (a *Applier) Apply(r *journal.Record) error {
 		if r.Seq > a.replayTo {
 			return fmt.Errorf("record %d (%s): %w: %w", r.Seq, r.Op, ErrChanged, err)
 		}
-		a.skipped++
 		err = nil
 	}
 	if err != nil {

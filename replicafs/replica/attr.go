@@ -85,7 +85,7 @@ func (a *Applier) setXattr(fd int, name string, value []byte) error {
 	}
 	err := unix.Setxattr(replicafs.Proc(fd), name, value, 0)
 	if err != nil && unsupported(err) {
-		a.unsupported++
+		a.unsupported.Add(1)
 		return nil
 	}
 	if err != nil {

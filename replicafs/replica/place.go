@@ -202,7 +202,7 @@ func (a *Applier) clear(d dentry) error {
 	if err != nil {
 		return err
 	}
-	a.foreign++
+	a.foreign.Add(1)
 	return removeAll(dir.path, d.name)
 }
 

@@ -17,11 +17,12 @@ import (
 
 // applier keeps a klw-replica running and knows how far it is.
 type applier struct {
-	binary  string
-	folder  replicafs.Folder
-	config  replicafs.Config
-	source  *replicafs.Source
-	journal *journal.Writer
+	binary   string
+	folder   replicafs.Folder
+	config   replicafs.Config
+	source   *replicafs.Source
+	journal  *journal.Writer
+	diverged func() // called when records could not be applied, since somebody changed the replica
 
 	mu       sync.Mutex
 	change   *sync.Cond
@@ -124,6 +125,7 @@ func (a *applier) attach(conn *feed.Conn, pid int) error {
 
 // listen takes what the child says, until it is gone.
 func (a *applier) listen(conn *feed.Conn) {
+	known := 0
 	for {
 		var p feed.Progress
 		if conn.Receive(&p) != nil {
@@ -131,8 +133,12 @@ func (a *applier) listen(conn *feed.Conn) {
 		}
 		a.mu.Lock()
 		a.took(p)
-		durable := a.progress.Durable
+		durable, leftOut := a.progress.Durable, p.LeftOut > known
+		known = p.LeftOut
 		a.mu.Unlock()
+		if leftOut {
+			a.diverged()
+		}
 		if err := a.journal.Trim(durable); err != nil {
 			slog.Warn("trim the journal", "error", err)
 		}

@@ -104,8 +104,8 @@ func inside(inner, outer string) (bool, error) {
 // bury detaches a mount of ours whose server is dead.
 func bury(path string) error {
 	for range 16 {
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); !errors.Is(err, unix.ENOTCONN) {
+		var fs unix.Statfs_t // attributes might be answered from a cache
+		if err := unix.Statfs(path, &fs); !errors.Is(err, unix.ENOTCONN) {
 			return nil
 		}
 		abs, err := filepath.Abs(path)

@@ -135,6 +135,7 @@ func (s *server) start() (err error) {
 	if s.applier, err = newApplier(s.folder, s.kept.config, s.source, s.journal); err != nil {
 		return err
 	}
+	s.applier.diverged = func() { s.noteUnknown("in the replica") }
 	fed := make(chan struct{})
 	s.later(func() { close(fed) })
 	go s.applier.feed(fed)
@@ -183,11 +184,7 @@ func (s *server) mount() (err error) {
 		if err := s.view.AttachTo(s.paths.mountpoint); err != nil {
 			return err
 		}
-		why := "first copy, or start after a clean end"
-		if !s.kept.clean {
-			why = "start after an unclean end"
-		}
-		return s.compare(!s.kept.clean, why)
+		return s.compare(!s.kept.clean, s.kept.why())
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +28,11 @@ func takeFolder(f replicafs.Folder) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = flock(lock)
+	for late := time.Now().Add(dyingTime); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(late); err = flock(lock) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
 		pid, _ := os.ReadFile(f.Lock())
 		lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
@@ -43,10 +48,26 @@ func takeFolder(f replicafs.Folder) (*os.File, error) {
 	return lock, err
 }
 
+// dyingTime is how long a predecessor that was killed may take to be gone.
+const dyingTime = time.Second
+
+func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
 // kept is what earlier runs left.
 type kept struct {
 	config replicafs.Config
 	clean  bool // the last run ended in good order, and with this destination
+	fresh  bool // the destination was empty
+}
+
+func (k kept) why() string {
+	switch {
+	case k.fresh:
+		return "first copy"
+	case k.clean:
+		return "start after a clean end"
+	}
+	return "start after an unclean end"
 }
 
 // takeUp reads what earlier runs left, and makes the destination ours. Another destination than before, or one of an
@@ -73,7 +94,7 @@ func takeUp(f replicafs.Folder, p paths, ack string) (kept, error) {
 	if err != nil {
 		return k, err
 	}
-	k.clean = k.clean && !fresh
+	k.clean, k.fresh = k.clean && !fresh, fresh
 	return k, writeConfig(f, k.config)
 }
 

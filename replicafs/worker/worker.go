@@ -36,12 +36,15 @@ type worker struct {
 	applier *replica.Applier
 	reader  *journal.Reader
 
+	using sync.Mutex // the replica's descriptors, for those who don't apply; taken before mu
+
 	mu      sync.Mutex
 	change  *sync.Cond
 	head    uint64
 	stop    bool
 	orphan  bool // klw-replicafs is gone
 	durable uint64
+	leftOut int // records that could not be applied
 }
 
 // Run follows the journal until it is told to stop.
@@ -63,8 +66,9 @@ func Run(o Options) error {
 		w.send(feed.Progress{Error: err.Error()})
 		return err
 	}
-	defer w.applier.Close()
+	defer func() { w.applier.Close() }()
 	defer w.reader.Close()
+	w.report("")
 	ended := make(chan struct{})
 	var tick sync.WaitGroup
 	tick.Go(func() { w.checkpoints(ended) })
@@ -159,6 +163,9 @@ func (w *worker) one() error {
 	}
 	for {
 		err := w.applier.Apply(rec)
+		if errors.Is(err, replica.ErrChanged) {
+			err = w.repair(rec, err)
+		}
 		if err == nil {
 			return nil
 		}
@@ -168,6 +175,38 @@ func (w *worker) one() error {
 		}
 		time.Sleep(retryEvery)
 	}
+}
+
+// repair deals with a replica that somebody else changed: it is read anew, and a record that still can't be applied
+// is left out and counted. klw-replicafs then compares and journals what is missing.
+func (w *worker) repair(rec *journal.Record, why error) error {
+	w.using.Lock()
+	fresh, err := w.applier.Reopen()
+	if err == nil {
+		w.mu.Lock()
+		w.applier = fresh
+		w.mu.Unlock()
+	}
+	w.using.Unlock()
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	if err := fresh.Apply(rec); !errors.Is(err, replica.ErrChanged) {
+		return err
+	}
+	fresh.LeaveOut(rec)
+	w.mu.Lock()
+	w.leftOut++
+	w.mu.Unlock()
+	w.report(why.Error())
+	return nil
+}
+
+// current is the applier, for other goroutines.
+func (w *worker) current() *replica.Applier {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.applier
 }
 
 // hasty tells whether nobody waits for a record that can't be applied.
@@ -221,7 +260,9 @@ func (w *worker) checkpoints(ended <-chan struct{}) {
 
 // checkpoint brings the replica to disk and says so.
 func (w *worker) checkpoint(problem string) error {
-	seq, err := w.applier.Checkpoint()
+	w.using.Lock()
+	defer w.using.Unlock()
+	seq, err := w.current().Checkpoint()
 	if err != nil {
 		return err
 	}
@@ -234,9 +275,10 @@ func (w *worker) checkpoint(problem string) error {
 
 func (w *worker) report(problem string) {
 	w.mu.Lock()
-	durable := w.durable
+	p := feed.Progress{Applied: w.applier.Applied(), Durable: w.durable, Fetched: w.applier.Fetched(),
+		LeftOut: w.leftOut, Note: w.applier.Oddities(), Error: problem}
 	w.mu.Unlock()
-	w.send(feed.Progress{Applied: w.applier.Applied(), Durable: durable, Fetched: w.applier.Fetched(), Error: problem})
+	w.send(p)
 }
 
 // send says something to klw-replicafs, if it is still there.

@@ -1,0 +1,384 @@
+package serve_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+func steps(t *testing.T, seed int) []step {
+	return rapid.Custom(func(rt *rapid.T) []step { return drawSteps(rt, "steps") }).Example(seed)
+}
+
+// TestApplierKilled: klw-replica is killed again and again during a workload; nothing is lost.
+func TestApplierKilled(t *testing.T) {
+	p := replicate(t, furnish(t))
+	var stop atomic.Bool
+	kills := make(chan int)
+	go func() {
+		n := 0
+		for !stop.Load() {
+			if st := p.status(); st.Applier != 0 && syscall.Kill(st.Applier, syscall.SIGKILL) == nil {
+				n++
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+		kills <- n
+	}()
+	for i := range 8 {
+		startWorkers(t, p.mnt, steps(t, 2*i), steps(t, 2*i+1))()
+	}
+	stop.Store(true)
+	n := <-kills
+	p.settle()
+	p.same()
+	if st := p.status(); n < 3 || st.Restarts < 3 {
+		t.Errorf("%d kills, %d restarts: the test shows little", n, st.Restarts)
+	}
+	p.stop()
+	p.same()
+}
+
+// TestServerKilled: the mount fails closed, and the next start finds what was not journaled.
+func TestServerKilled(t *testing.T) {
+	p := replicate(t, furnish(t))
+	held, err := os.OpenFile(p.mnt+"/file", os.O_RDWR, 0)
+	must(t, err)
+	defer held.Close()
+	must(t, os.WriteFile(p.mnt+"/unlinked", []byte("x"), 0o600))
+	open, err := os.Open(p.mnt + "/unlinked")
+	must(t, err)
+	defer open.Close()
+	must(t, os.Remove(p.mnt+"/unlinked"))
+	wait := startWorkers(t, p.mnt, steps(t, 100), steps(t, 101))
+	time.Sleep(30 * time.Millisecond)
+	must(t, syscall.Kill(p.status().PID, syscall.SIGKILL))
+	wait()
+	for late := time.Now().Add(5 * time.Second); ; {
+		_, err := os.ReadDir(p.mnt)
+		if errors.Is(err, unix.ENOTCONN) {
+			break
+		}
+		if time.Now().After(late) {
+			t.Fatalf("after the server's death: %v", err)
+		}
+	}
+	if _, err := held.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("a descriptor still writes")
+	}
+	if st := p.status(); st.State != "dead" {
+		t.Errorf("state %s", st.State)
+	}
+	p.start()
+	p.settle()
+	p.same()
+	if left, _ := os.ReadDir(p.dst + "/.klw-replica/limbo"); len(left) != 0 {
+		t.Errorf("%d objects stay in limbo", len(left))
+	}
+	p.stop()
+	p.same()
+}
+
+// TestChangesWhileAway: what is changed while no server runs is found by the next start, also where only contents
+// differ after an unclean end.
+func TestChangesWhileAway(t *testing.T) {
+	p := replicate(t, furnish(t))
+	p.settle()
+	p.stop()
+	must(t, os.WriteFile(p.src+"/dir/big", []byte("smaller"), 0o600))
+	must(t, os.RemoveAll(p.src+"/dir/sub"))
+	must(t, os.Rename(p.src+"/dir", p.src+"/folder"))
+	must(t, os.Remove(p.src+"/null"))
+	must(t, os.Mkdir(p.src+"/null", 0o700))
+	must(t, os.WriteFile(p.src+"/null/in", []byte("x"), 0o700))
+	must(t, os.Remove(p.src+"/folder/hard"))
+	must(t, os.Link(p.src+"/fifo", p.src+"/fifo2"))
+	must(t, unix.Removexattr(p.src+"/file", "user.colour"))
+	must(t, os.Chmod(p.src, 0o711))
+	p.start()
+	p.settle()
+	p.same()
+	must(t, syscall.Kill(p.status().PID, syscall.SIGKILL))
+	must(t, unmountDead(p.mnt))
+	info, err := os.Stat(p.src + "/file")
+	must(t, err)
+	must(t, os.WriteFile(p.src+"/file", []byte("HELLO"), 0))
+	must(t, os.Chtimes(p.src+"/file", info.ModTime(), info.ModTime()))
+	p.start()
+	p.settle()
+	p.same()
+}
+
+func unmountDead(path string) error {
+	for range 500 {
+		var fs unix.Statfs_t
+		if errors.Is(unix.Statfs(path, &fs), unix.ENOTCONN) {
+			return unix.Unmount(path, unix.MNT_DETACH)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("the mount doesn't die")
+}
+
+// TestFirstCopyCutShort: a first copy that is killed is finished by the next start.
+func TestFirstCopyCutShort(t *testing.T) {
+	p := newPairing(t)
+	for i := range 40 {
+		must(t, os.WriteFile(fmt.Sprintf("%s/f%d", p.src, i), []byte(strings.Repeat(fmt.Sprint(i), 1<<19)), 0o600))
+	}
+	p.start()
+	st := p.status()
+	must(t, syscall.Kill(st.PID, syscall.SIGKILL))
+	if st.Applier != 0 {
+		syscall.Kill(st.Applier, syscall.SIGKILL)
+	}
+	p.start()
+	p.settle()
+	p.same()
+}
+
+// TestOrder: a reader of the replica never sees a later change without an earlier one, nor a name missing or a file
+// half replaced.
+func TestOrder(t *testing.T) {
+	p := replicate(t, func(src string) {
+		for _, name := range []string{"first", "second", "replaced"} {
+			must(t, os.WriteFile(src+"/"+name, []byte("00000000"), 0o600))
+		}
+	})
+	p.settle()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 1; i < 500; i++ {
+			text := fmt.Sprintf("%08d", i)
+			for _, name := range []string{"first", "second"} {
+				if err := pwrite(p.mnt+"/"+name, text, 0, 0); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := os.WriteFile(p.mnt+"/tmp", []byte(text), 0o600); err != nil {
+				t.Error(err)
+			}
+			if err := os.Rename(p.mnt+"/tmp", p.mnt+"/replaced"); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	samples, changes, last := 0, 0, ""
+	for running := true; running; samples++ {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		replaced := read(t, p.dst+"/replaced")
+		second := read(t, p.dst+"/second")
+		first := read(t, p.dst+"/first")
+		if first < second || second < replaced || len(replaced) != 8 {
+			t.Fatalf("first %q second %q replaced %q", first, second, replaced)
+		}
+		if second != last {
+			changes++
+		}
+		last = second
+	}
+	if changes < 20 {
+		t.Errorf("%d samples saw %d changes: the test shows little", samples, changes)
+	}
+	p.settle()
+	p.same()
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestFullJournal: when there is no room for the journal, operations are refused before they happen.
+func TestFullJournal(t *testing.T) {
+	p := newPairing(t)
+	must(t, os.MkdirAll(p.root.Lib(), 0o755))
+	must(t, unix.Mount("tmpfs", p.root.Lib(), "tmpfs", 0, "size=40m"))
+	t.Cleanup(func() { unix.Unmount(p.root.Lib(), unix.MNT_DETACH) })
+	p.start()
+	p.settle()
+	st := p.status()
+	must(t, syscall.Kill(st.Applier, syscall.SIGSTOP))
+	var full error
+	for i := 0; i < 200 && full == nil; i++ {
+		full = os.WriteFile(fmt.Sprintf("%s/f%d", p.mnt, i), make([]byte, 1<<20), 0o600)
+	}
+	if !errors.Is(full, unix.ENOSPC) {
+		t.Errorf("a full journal: %v", full)
+	}
+	if err := os.Mkdir(p.mnt+"/folder", 0o700); err != nil && !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("mkdir: %v", err)
+	}
+	must(t, syscall.Kill(st.Applier, syscall.SIGCONT))
+	p.settle()
+	p.same()
+	must(t, os.WriteFile(p.mnt+"/again", make([]byte, 1<<20), 0o600))
+	p.settle()
+	p.same()
+	p.stop()
+}
+
+// TestReplicaTamperedWith: links planted in the replica lead nowhere, and what was changed there is put right.
+func TestReplicaTamperedWith(t *testing.T) {
+	p := replicate(t, furnish(t))
+	p.settle()
+	victim := p.base + "/victim"
+	must(t, os.MkdirAll(victim+"/sub", 0o755))
+	must(t, os.WriteFile(victim+"/big", []byte("precious"), 0o600))
+	must(t, os.RemoveAll(p.dst+"/dir"))
+	must(t, os.Symlink(victim, p.dst+"/dir"))
+	must(t, os.Remove(p.dst+"/file"))
+	must(t, os.Symlink(victim+"/big", p.dst+"/file"))
+	must(t, os.WriteFile(p.dst+"/foreign", nil, 0o600))
+	before := snapshot(t, victim)
+	must(t, pwrite(p.mnt+"/dir/big", "changed", 0, 0))
+	must(t, pwrite(p.mnt+"/file", "changed", 0, 0))
+	must(t, os.WriteFile(p.mnt+"/dir/sub/new", []byte("x"), 0o600))
+	must(t, os.Chmod(p.mnt+"/dir/big", 0o644))
+	for late := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		p.settle()
+		if want, got := p.snapshots(); fmt.Sprint(want) == fmt.Sprint(got) {
+			break
+		}
+		if time.Now().After(late) {
+			p.same()
+			break
+		}
+	}
+	if after := snapshot(t, victim); fmt.Sprint(before) != fmt.Sprint(after) {
+		t.Errorf("the victim changed: %v, was %v", after, before)
+	}
+}
+
+// TestChangedPastTheMount: what is done to the source underneath is found when it is met through the mount.
+func TestChangedPastTheMount(t *testing.T) {
+	p := newPairing(t)
+	p.mnt = p.base + "/mnt"
+	p.options.Mountpoint = p.mnt
+	must(t, os.Mkdir(p.mnt, 0o755))
+	furnish(t)(p.src)
+	p.start()
+	p.settle()
+	must(t, os.MkdirAll(p.src+"/under/neath", 0o755))
+	must(t, os.WriteFile(p.src+"/under/neath/file", []byte("secret"), 0o600))
+	time.Sleep(1100 * time.Millisecond) // until the kernel asks for names again
+	must(t, pwrite(p.mnt+"/under/neath/file", "SECRET", 0, 0))
+	for late := time.Now().Add(10 * time.Second); p.status().Resyncs == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("it was not noticed\n%s", p.log())
+		}
+	}
+	p.settle()
+	p.same()
+	must(t, os.Rename(p.mnt+"/under", p.mnt+"/over"))
+	p.settle()
+	p.same()
+}
+
+// TestRefusals: what can't be replicated is refused with one line, and nothing is left.
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		spoil      func(p *pairing)
+	}{
+		{"destination not empty", "not empty", func(p *pairing) { must(t, os.WriteFile(p.dst+"/mine", nil, 0o600)) }},
+		{"destination of another", "replica of something else", func(p *pairing) {
+			must(t, os.Mkdir(p.dst+"/.klw-replica", 0o700))
+			must(t, os.WriteFile(p.dst+"/.klw-replica/origin", []byte(`{"uuid":"u","source":"/elsewhere"}`), 0o600))
+		}},
+		{"destination inside the source", "inside the source", func(p *pairing) { p.options.Destination = p.src + "/backup" }},
+		{"source inside the destination", "inside the destination", func(p *pairing) { p.options.Destination = p.base }},
+		{"the same folder", "inside", func(p *pairing) { p.options.Destination = p.src }},
+		{"destination is a link into the source", "inside the source", func(p *pairing) {
+			must(t, os.Mkdir(p.src+"/d", 0o700))
+			p.options.Destination = p.base + "/link"
+			must(t, os.Symlink(p.src+"/d", p.options.Destination))
+		}},
+		{"no source", "no such file", func(p *pairing) { p.options.Source = p.base + "/none" }},
+		{"source is a file", "not a folder", func(p *pairing) {
+			p.options.Source = p.base + "/file"
+			must(t, os.WriteFile(p.options.Source, nil, 0o600))
+		}},
+		{"unknown ack", "memory or disk", func(p *pairing) { p.options.Ack = "paper" }},
+		{"the source has our name", "replica's own", func(p *pairing) { must(t, os.Mkdir(p.src+"/.klw-replica", 0o700)) }},
+		{"no room for the journal", "no room for the journal", func(p *pairing) {
+			must(t, os.MkdirAll(p.root.Lib(), 0o755))
+			must(t, unix.Mount("tmpfs", p.root.Lib(), "tmpfs", 0, "size=1m"))
+			p.t.Cleanup(func() { unix.Unmount(p.root.Lib(), unix.MNT_DETACH) })
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPairing(t)
+			c.spoil(p)
+			_, err := p.tryStart()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %v", err)
+			}
+			if inside, _ := filepath.Glob(p.dst + "/[^.]*"); len(inside) > 1 {
+				t.Errorf("something was copied: %v", inside)
+			}
+			p.nothingLeft()
+		})
+	}
+}
+
+func TestTheSameSourceTwice(t *testing.T) {
+	p := replicate(t, nil)
+	if _, err := p.tryStart(); err == nil || !strings.Contains(err.Error(), "replicated already") {
+		t.Errorf("a second start: %v", err)
+	}
+	must(t, os.WriteFile(p.mnt+"/f", nil, 0o600))
+	p.settle()
+	p.same()
+}
+
+// TestAckDisk: fsync waits for the journal, and an unmount ends everything.
+func TestAckDiskAndUnmount(t *testing.T) {
+	p := newPairing(t)
+	p.options.Ack = "disk"
+	p.start()
+	f, err := os.Create(p.mnt + "/f")
+	must(t, err)
+	for range 20 {
+		_, err = f.WriteString("line\n")
+		must(t, err)
+		must(t, f.Sync())
+	}
+	must(t, f.Close())
+	must(t, os.Mkdir(p.mnt+"/.klw-replica2", 0o700))
+	if err := os.Mkdir(p.mnt+"/.klw-replica", 0o700); !errors.Is(err, unix.EPERM) {
+		t.Errorf("our own name: %v", err)
+	}
+	pid := p.status().PID
+	must(t, unix.Unmount(p.mnt, 0))
+	for late := time.Now().Add(10 * time.Second); alive(fmt.Sprintf("/proc/%d", pid), p.base); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("the server goes on after an unmount")
+		}
+	}
+	if st := p.status(); st.State != "stopped" {
+		t.Errorf("%+v", st)
+	}
+	p.same()
+}
