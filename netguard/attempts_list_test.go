@@ -46,6 +46,7 @@ func init() {
 	attempts["give up a socket"] = func(a []string) error { return passSocket(3) }
 	attempts["connect as another user"] = func(a []string) error { return asUser(a[0], a[1:]) }
 	attempts["mptcp as a user"] = func(a []string) error { return mptcpAs(a[0], a[1]) }
+	attempts["udp answer to a forged question"] = func(a []string) error { return forgeQuestion(a[0], a[1]) }
 	attempts["guard"] = func(a []string) error { return guardUntilKilled(a[0]) }
 }
 
@@ -305,6 +306,45 @@ func mptcpAs(uid, to string) error {
 		return err
 	}
 	return tcpConnect(to, unix.IPPROTO_MPTCP)
+}
+
+// forgeQuestion speaks to its own server from an address that isn't its own, in order to answer there: IP_FREEBIND and a
+// range of one port let anybody choose the source.
+func forgeQuestion(own, to string) error {
+	const ipLocalPortRange = 51
+	server, target := mustSockaddr(own), mustSockaddr(to)
+	forger, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	unix.SetsockoptInt(forger, unix.SOL_IP, unix.IP_FREEBIND, 1)
+	unix.SetsockoptInt(forger, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	if err := unix.SetsockoptInt(forger, unix.SOL_IP, ipLocalPortRange, target.Port|target.Port<<16); err != nil {
+		return fmt.Errorf("test: range of ports: %w", err)
+	}
+	if err := unix.Bind(forger, &unix.SockaddrInet4{Addr: target.Addr}); err != nil {
+		return fmt.Errorf("test: bind: %w", err)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, server); err != nil {
+		return fmt.Errorf("test: bind: %w", err)
+	}
+	if err := sendTo(forger, server); err != nil {
+		return fmt.Errorf("test: forged question: %w", err)
+	}
+	unix.Close(forger)
+	if err := waitReadable(fd); err != nil {
+		return fmt.Errorf("test: forged question: %w", err)
+	}
+	return sendTo(fd, target)
+}
+
+func mustSockaddr(s string) *unix.SockaddrInet4 {
+	sa, _ := sockaddr(s)
+	return sa.(*unix.SockaddrInet4)
 }
 
 // guardUntilKilled loads a policy that allows nothing and waits.

@@ -52,6 +52,7 @@ var escapes = []escape{
 	{"udp in fragments", "[::1]:@U", hooks.OpSend, "socket udp connect [::1]:@U", ""},
 	{"udp reconnect", "127.0.0.1:@B 127.0.0.1:@U", hooks.OpConnect, "socket udp connect 127.0.0.1:@U", ""},
 	{"udp connected, sendto another", "127.0.0.1:@B 127.0.0.1:@U", hooks.OpSend, "socket udp connect 127.0.0.1:@U", ""},
+	{"udp answer to a forged question", "127.0.0.1:5300 10.9.9.9:@U", hooks.OpSend, "socket udp connect 10.9.9.9:@U", ""},
 	{"bind", "tcp 127.0.0.1:7000", hooks.OpBind, "socket tcp listen 127.0.0.1:7000", ""},
 	{"bind", "tcp mapped:127.0.0.1:7000", hooks.OpBind, "socket tcp listen 127.0.0.1:7000", ""},
 	{"bind", "tcp 0.0.0.0:7000", hooks.OpBind, "socket tcp listen :7000", ""},
@@ -80,7 +81,12 @@ var escapes = []escape{
 // TestEscapes tries each escape in one world: without the module it must get through, with it it must not and there
 // must be an event, and it must get through again with the rule that the event asks for.
 func TestEscapes(t *testing.T) {
-	const rules = "socket tcp connect :@A\nsocket udp connect :@B\nsocket tcp listen :1\n"
+	const rules = `socket tcp connect :@A
+socket udp connect :@B
+socket tcp listen :1
+socket udp listen 127.0.0.1:5300
+socket udp connect 127.0.0.1:5300
+`
 	for _, e := range escapes {
 		t.Run(e.attempt+" "+e.args, func(t *testing.T) {
 			cgroup := newCgroup(t)

@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	attempts["connect over a new network"] = func(a []string) error {
+	attempts["in a new network"] = func(a []string) error {
 		runtime.LockOSThread()
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
@@ -25,7 +25,9 @@ func init() {
 		if !bufio.NewScanner(os.Stdin).Scan() {
 			return fmt.Errorf("test: no sign to go on")
 		}
-		var err error
+		return attempts[a[0]](a[1:])
+	}
+	attempts["patient connect"] = func(a []string) (err error) {
 		for range 6 { // a young network loses a packet now and then
 			if err = tcpConnect(a[0], unix.IPPROTO_TCP); err == nil {
 				break
@@ -35,46 +37,71 @@ func init() {
 	}
 }
 
+// networked runs an attempt in a network namespace that the attempt's process makes: fd00::2 there, fd00::1 here. meet
+// is called when it has started, with what it says.
+func networked(t *testing.T, cgroup string, meet func(said *bufio.Reader), attempt ...string) {
+	t.Helper()
+	cmd, stop := childCommand(t, cgroup, "in a new network", attempt...)
+	defer stop()
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Error(err)
+		return
+	}
+	said := bufio.NewReader(out)
+	var tid int
+	if _, err := fmt.Fscanln(said, &tid); err != nil {
+		t.Error(err)
+	}
+	if err := pair(tid); err != nil {
+		t.Error(err)
+	}
+	fmt.Fprintln(in, "go on")
+	meet(said)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, stderr.String())
+	}
+}
+
 // TestNeighboursAreFound: where the container's own process made the network namespace, the kernel's own ICMPv6 socket
 // belongs to the container's cgroup, and IPv6 works all the same.
 func TestNeighboursAreFound(t *testing.T) {
 	cgroup := newCgroup(t)
 	inNetns(t, func() {
 		_, r := load(t, cgroup, parse(t, "socket tcp connect [fd00::1]:4000\n"))
-		cmd, stop := childCommand(t, cgroup, "connect over a new network", "[fd00::1]:4000")
-		defer stop()
-		in, _ := cmd.StdinPipe()
-		out, _ := cmd.StdoutPipe()
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		if err := cmd.Start(); err != nil {
+		l, err := net.Listen("tcp6", "[::]:4000")
+		if err != nil {
 			t.Error(err)
 			return
 		}
-		var tid int
-		if _, err := fmt.Fscan(out, &tid); err != nil {
-			t.Error(err)
-		}
-		if err := pair(tid); err != nil {
-			t.Error(err)
-		}
-		l, err := net.Listen("tcp6", "[fd00::1]:4000")
-		if err != nil {
-			t.Error(err)
-		} else {
-			defer l.Close()
-			go accept(l)
-		}
-		fmt.Fprintln(in, "go on")
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v: %s", err, stderr.String())
-		}
+		defer l.Close()
+		go accept(l)
+		networked(t, cgroup, func(*bufio.Reader) {}, "patient connect", "[fd00::1]:4000")
 		time.Sleep(20 * time.Millisecond) // the reader is told of refusals that aren't to be there
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if len(r.calls) != 0 {
 			t.Errorf("refusals: %+v", r.calls)
 		}
+	})
+}
+
+// TestAnswersToAnotherMachine: what comes in by a real interface may be answered.
+func TestAnswersToAnotherMachine(t *testing.T) {
+	cgroup := newCgroup(t)
+	inNetns(t, func() {
+		load(t, cgroup, parse(t, "socket udp listen :6000\n"))
+		networked(t, cgroup, func(said *bufio.Reader) {
+			if _, err := said.ReadString('\n'); err != nil {
+				t.Error(err)
+			}
+			if err := udp("[fd00::2]:6000", sendTo); err != nil {
+				t.Errorf("no answer: %v", err)
+			}
+		}, "udp answer", "[::]:6000")
 	})
 }
 

@@ -134,13 +134,15 @@ func TestPackets(t *testing.T) {
 		{"SYN to another address", in, v4("192.0.2.9:9", "192.0.2.2:8", policy.TCP), false},
 		{"ACK to a port without rule", in, flags(v4("192.0.2.9:9", "192.0.2.1:80", policy.TCP), 0x10), false},
 
-		{"UDP to a port with a rule", in, v4("192.0.2.9:9", "192.0.2.1:7", policy.UDP), true},
+		{"UDP to a port with a rule", in, v4("192.0.2.1:9", "192.0.2.1:7", policy.UDP), true},
+		{"the same over the loopback from elsewhere", in, v4("192.0.2.7:9", "192.0.2.1:7", policy.UDP), true},
 		{"UDP to another port", in, v4("192.0.2.9:9", "192.0.2.1:9", policy.UDP), false},
 		{"UDP from an allowed peer", in, v4("192.0.2.1:53", "192.0.2.9:9", policy.UDP), true},
 		{"UDP from an allowed peer's other port", in, v4("192.0.2.1:54", "192.0.2.9:9", policy.UDP), false},
-		{"answer to who has spoken", out, v4("192.0.2.1:7", "192.0.2.9:9", policy.UDP), true},
-		{"answer from another port", out, v4("192.0.2.1:6", "192.0.2.9:9", policy.UDP), false},
-		{"answer to another port", out, v4("192.0.2.1:7", "192.0.2.9:10", policy.UDP), false},
+		{"answer to who has spoken", out, v4("192.0.2.1:7", "192.0.2.1:9", policy.UDP), true},
+		{"answer to who can't have spoken", out, v4("192.0.2.1:7", "192.0.2.7:9", policy.UDP), false},
+		{"answer from another port", out, v4("192.0.2.1:6", "192.0.2.1:9", policy.UDP), false},
+		{"answer to another port", out, v4("192.0.2.1:7", "192.0.2.1:10", policy.UDP), false},
 		{"answer to who hasn't spoken", out, v4("192.0.2.1:7", "192.0.2.8:9", policy.UDP), false},
 
 		{"ICMP echo request", out, protocol(udp4(), unix.IPPROTO_ICMP, 8), false},
@@ -168,7 +170,7 @@ func TestPackets(t *testing.T) {
 // TestFlowsEnd: an answer is allowed for a time only. The clock is turned by writing the time of the last packet.
 func TestFlowsEnd(t *testing.T) {
 	m := prepared(t, packetRules)
-	answer := v4("192.0.2.1:7", "192.0.2.9:9", policy.UDP)
+	answer := v4("192.0.2.1:7", "192.0.2.1:9", policy.UDP)
 	ask := func(program string, p []byte) uint32 {
 		got, _, err := m.kernel.programs[program].Test(p)
 		if err != nil {
@@ -179,7 +181,7 @@ func TestFlowsEnd(t *testing.T) {
 	if ask("egress", answer) != 0 {
 		t.Fatal("an answer before the question")
 	}
-	ask("ingress", v4("192.0.2.9:9", "192.0.2.1:7", policy.UDP))
+	ask("ingress", v4("192.0.2.1:9", "192.0.2.1:7", policy.UDP))
 	if ask("egress", answer) != 1 {
 		t.Fatal("no answer after the question")
 	}

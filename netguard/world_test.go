@@ -48,7 +48,8 @@ func newWorld(t testing.TB, cgroup string) world {
 	return world{cgroup, strings.NewReplacer("@T", tcp(), "@U", udp(), "@A", tcp(), "@B", udp(), "@C", cgroup)}
 }
 
-// settle prepares the namespace: ping sockets for all, an MTU at which datagrams are cut, an address beside loopback.
+// settle prepares the namespace: ping sockets for all, an MTU at which datagrams are cut, 10.9.9.9 for another machine's
+// address.
 func settle(t testing.TB) {
 	t.Helper()
 	if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 65535"), 0); err != nil {
@@ -57,6 +58,9 @@ func settle(t testing.TB) {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
 		err = netlink.LinkSetMTU(lo, 1500)
+	}
+	if err == nil {
+		err = netlink.AddrAdd(lo, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 9, 9, 9), Mask: net.CIDRMask(32, 32)}})
 	}
 	if err != nil {
 		t.Fatal(err)

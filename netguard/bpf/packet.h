@@ -170,6 +170,24 @@ int egress(struct __sk_buff *skb)
 	return refuse_packet(skb, OP_SEND, &p, &p.dst);
 }
 
+#define LOOPBACK_IFINDEX 1
+
+/*
+ * Over the loopback the container speaks to itself, from whatever address it likes: a socket may be bound to one that
+ * isn't its own. Such an address mustn't become somebody to answer.
+ */
+static __always_inline int own_address(const struct packet *p)
+{
+	if (p->src.family == AF_INET && p->src.addr[0] == 127)
+		return 1;
+	__u64 s[2], d[2];
+	__builtin_memcpy(s, p->src.addr, 16);
+	__builtin_memcpy(d, p->dst.addr, 16);
+	if (p->src.family == AF_INET6 && !s[0] && s[1] == 1ull << 56) /* ::1 */
+		return 1;
+	return s[0] == d[0] && s[1] == d[1];
+}
+
 /*
  * A packet for a listening TCP socket, or for one that was never bound by the application, is where listening shows:
  * there is no hook on listen(), and listen() without bind() binds by itself.
@@ -193,7 +211,8 @@ int ingress(struct __sk_buff *skb)
 	if (p.protocol != IPPROTO_UDP)
 		return refuse_packet(skb, OP_LISTEN, &p, &p.dst);
 	if (allowed(LISTEN, &p.dst, uid)) {
-		note_flow(&p.src, 0, p.dst.port);
+		if (skb->ifindex != LOOPBACK_IFINDEX || own_address(&p))
+			note_flow(&p.src, 0, p.dst.port);
 		return 1;
 	}
 	if (allowed(CONNECT, &p.src, uid) || known_flow(&p.src, bpf_get_socket_cookie(skb), 0))
