@@ -78,15 +78,15 @@ func (g *guard) startSockets() {
 
 // loadSockets puts the socket rules into force on the container's cgroup.
 func (g *guard) loadSockets() error {
-	make := func() (hooks.Module, error) {
-		return netguard.New(netguard.Options{
-			Policy: g.policy, Cgroup: g.setup.Cgroup, Observe: g.modules.observe, Users: g.users.UID, Lost: g.log.Lose,
-		})
+	options := netguard.Options{
+		Policy: g.policy, Cgroup: g.setup.Cgroup, Observe: g.modules.observe, Users: g.users.UID, Lost: g.log.Lose,
 	}
-	m, err := make()
+	make := func() (hooks.Module, error) { return netguard.New(options) }
+	m, err := netguard.New(options)
 	if err != nil {
 		return err
 	}
+	g.canAbstract.Store(m.Capabilities().AbstractConnect)
 	g.modules.add(m.Info(), mastersKernel, g.kernel, make)
 	return g.modules.load(m.Info().Name)
 }

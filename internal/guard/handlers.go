@@ -68,7 +68,9 @@ func (g *guard) status() control.Status {
 		Container: g.setup.ID, Application: g.policy.Application, Compartment: g.policy.Compartment,
 		PID: os.Getpid(), Since: g.since, State: g.state.Load(), Policy: g.setup.Policy, Cgroup: g.setup.Cgroup,
 		LogLevel: g.levelName(), Modules: g.modules.show(), Replicas: g.replicaStatus(), Events: g.log.Counters(),
-		Warnings: g.warnings,
+	}
+	if s.State != stateStarting {
+		s.Warnings = g.warnings
 	}
 	for i, v := range g.views {
 		s.Views = append(s.Views, viewStatus(v, g.setup.Mounts[i]))
@@ -76,13 +78,21 @@ func (g *guard) status() control.Status {
 	for _, p := range g.policy.Publish {
 		s.Published = append(s.Published, fmt.Sprintf("%s %s -> %d", p.Protocol, p.Host, p.Port))
 	}
-	for _, m := range s.Modules {
+	s.NotEnforced = g.notEnforced(s.Modules)
+	return s
+}
+
+// notEnforced lists what the policy or klw promises and this guard doesn't hold, one line each.
+func (g *guard) notEnforced(modules []control.Module) (list []string) {
+	for _, m := range modules {
 		if !m.Loaded && !g.optional(m.Name) {
-			s.NotEnforced = append(s.NotEnforced, fmt.Sprintf("module %s is unloaded: %s", m.Name, m.Description))
+			list = append(list, fmt.Sprintf("module %s is unloaded: %s", m.Name, m.Description))
 		}
 	}
-	s.NotEnforced = append(s.NotEnforced, g.notEnforced...)
-	return s
+	if g.state.Load() != stateStarting && !g.canAbstract.Load() {
+		list = append(list, "connecting to abstract UNIX names: this kernel has no hook for it (Linux 6.7 or later has)")
+	}
+	return list
 }
 
 // optional tells whether a module is one that isn't loaded unless somebody asks for it.

@@ -90,6 +90,9 @@ func (g *guard) readUsers() (err error) {
 
 // makeViews makes the detached mounts, in Setup's order.
 func (g *guard) makeViews() (mounts []*os.File, err error) {
+	if n := len(g.setup.Mounts); n > handshake.MaxFiles {
+		return nil, fmt.Errorf("the container has %d mounts, of which a guard can view at most %d", n, handshake.MaxFiles)
+	}
 	g.server = view.NewServer(g.files)
 	// Pushed before the views' own undoing, so it runs after it: a view that is still served is never unguarded.
 	g.undo.push("unload the modules of the files", func() error { return unregisterAll(g.files) })

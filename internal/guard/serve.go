@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,8 +49,8 @@ type guard struct {
 	fileRules *fsguard.Module
 	replicas  []*replica
 
-	warnings    []string
-	notEnforced []string
+	canAbstract atomic.Bool // this kernel decides on abstract UNIX names
+	warnings    []string    // of the policy and the host, complete when the guard is enforcing
 }
 
 // Serve is the program "klw-guard serve": it guards one container, over the conversation on descriptor
@@ -87,10 +88,19 @@ func serve(ctx context.Context, conn *handshake.Conn, extra []hooks.Module) erro
 	}
 	if err != nil && !errors.Is(err, errStopped) {
 		slog.Error("the guard ends", "error", err)
-		conn.Send(&handshake.Message{Failed: err.Error()})
+		conn.Send(&handshake.Message{Failed: shorten(err.Error())})
 	}
 	conn.Close()
 	return errors.Join(err, undone)
+}
+
+// shorten keeps a message within what the handshake takes.
+func shorten(text string) string {
+	const most = handshake.MaxMessage / 8 // JSON may need six bytes for one
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "\n(and more)"
 }
 
 // errStopped: the guard was told to stop before it was Ready, or klw-runc went away.

@@ -14,8 +14,8 @@ import (
 // FD is the number of the guard's descriptor of the conversation.
 const FD = 3
 
-// maxFiles is the kernel's limit of descriptors in one packet (SCM_MAX_FD).
-const maxFiles = 253
+// MaxFiles is the kernel's limit of descriptors in one packet (SCM_MAX_FD), and so of a container's views.
+const MaxFiles = 253
 
 // Conn is one end of the conversation. Send and Recv may run at the same time, each by one goroutine.
 type Conn struct{ f *os.File }
@@ -63,8 +63,8 @@ func (c *Conn) Send(m *Message, files ...*os.File) error {
 	if len(packet) > MaxMessage {
 		return fmt.Errorf("handshake: message of %d bytes is larger than %d", len(packet), MaxMessage)
 	}
-	if len(files) > maxFiles {
-		return fmt.Errorf("handshake: %d descriptors in one message, at most %d can be passed", len(files), maxFiles)
+	if len(files) > MaxFiles {
+		return fmt.Errorf("handshake: %d descriptors in one message, at most %d can be passed", len(files), MaxFiles)
 	}
 	var rights []byte
 	if len(files) > 0 {
@@ -86,7 +86,7 @@ func (c *Conn) Send(m *Message, files ...*os.File) error {
 // Recv reads one message and the files that came along, close-on-exec. At the end it gives io.EOF.
 func (c *Conn) Recv() (*Message, []*os.File, error) {
 	packet := make([]byte, MaxMessage+1)
-	rights := make([]byte, unix.CmsgSpace(maxFiles*4))
+	rights := make([]byte, unix.CmsgSpace(MaxFiles*4))
 	var n, oobn, flags int
 	err := c.wait(false, func(fd int) (err error) {
 		n, oobn, flags, _, err = unix.Recvmsg(fd, packet, rights, unix.MSG_CMSG_CLOEXEC)
