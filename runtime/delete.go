@@ -15,10 +15,12 @@ import (
 	"klw/runtime/hook"
 )
 
-// Time that a guard gets to end by itself after the container's last process (it may have a replica to drain), and
-// that processes get before the guard is killed under them: one that hangs in a view can't die while it is served.
+// Time that a guard gets to end by itself after the container's last process (it may have a replica to drain), or when
+// the container was never made, and that processes get before the guard is killed under them: one that hangs in a view
+// can't die while it is served.
 const (
 	guardTime = time.Minute
+	undoTime  = 2 * time.Second
 	stuckTime = 3 * time.Second
 )
 
@@ -105,8 +107,12 @@ func (c *Container) killAll() error {
 
 // endGuard waits for the guard to end, or ends it, and undoes what it left.
 func (c *Container) endGuard() error {
+	patience := guardTime
+	if !c.State.Done {
+		patience = undoTime
+	}
 	if c.State.Guard != nil {
-		guard.Wait(*c.State.Guard, guardTime)
+		guard.Wait(*c.State.Guard, patience)
 	}
 	// Cleanup ends a guard that is still there, and its helpers in their order. What then remains is killed.
 	cleanErr := guard.Cleanup(c.Root, c.ID)

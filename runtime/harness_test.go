@@ -9,15 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"klw/bundle"
+	"klw/netguard/link"
 )
 
 // binaries is the folder of the programs under test: klw finds its parts beside klw-runc.
@@ -32,7 +33,8 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binaries = dir
-	build := exec.Command("go", "build", "-o", dir+"/", "klw/cmd/klw-runc", "klw/cmd/klw-init", "klw/cmd/klw-guard", "klw/runtime/testapp")
+	build := exec.Command("go", "build", "-o", dir+"/", "klw/cmd/klw-runc", "klw/cmd/klw-init", "klw/cmd/klw-guard",
+		"klw/cmd/klw-replicafs", "klw/cmd/klw-replica", "klw/runtime/testapp")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Printf("building what is tested: %v\n%s", err, out)
@@ -214,6 +216,17 @@ func (b *box) leftovers() []string {
 			left = append(left, "mount "+line)
 		}
 	}
+	table, veth := link.Names(b.id)
+	if _, err := os.Stat(filepath.Join("/sys/class/net", veth)); err == nil {
+		left = append(left, "link "+veth)
+	}
+	tables, err := new(nftables.Conn).ListTables()
+	b.must(err)
+	for _, t := range tables {
+		if t.Name == table {
+			left = append(left, "firewall table "+table)
+		}
+	}
 	return append(left, b.processes()...)
 }
 
@@ -223,9 +236,9 @@ func (b *box) processes() []string {
 	entries, _ := filepath.Glob("/proc/[0-9]*")
 	for _, p := range entries {
 		line, _ := os.ReadFile(p + "/cmdline")
-		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
-		if slices.Contains(args, b.id) || slices.Contains(args, b.root) {
-			left = append(left, "process "+strings.Join(args, " "))
+		args := strings.ReplaceAll(strings.TrimRight(string(line), "\x00"), "\x00", " ")
+		if strings.Contains(args, b.id) || strings.Contains(args, b.root) {
+			left = append(left, "process "+args)
 		}
 	}
 	return left
