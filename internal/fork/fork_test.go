@@ -167,6 +167,51 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
+// TestCgroups: a process is in its cgroups from the start, whichever fork makes it.
+func TestCgroups(t *testing.T) {
+	name := fmt.Sprintf("klw-fork-%d", os.Getpid())
+	mounts := map[string]string{"0::": "/sys/fs/cgroup/unified", "pids:": "/sys/fs/cgroup/pids", "memory:": "/sys/fs/cgroup/memory"}
+	if _, err := os.Stat("/sys/fs/cgroup/unified"); err != nil {
+		mounts = map[string]string{"0::": "/sys/fs/cgroup"}
+	}
+	var v2 *os.File
+	var tasks []*os.File
+	for key, dir := range mounts {
+		dir += "/" + name
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		path, flags := dir+"/tasks", os.O_WRONLY
+		if key == "0::" {
+			path, flags = dir, os.O_RDONLY
+		}
+		f, err := os.OpenFile(path, flags, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if key == "0::" {
+			v2 = f
+		} else {
+			tasks = append(tasks, f)
+		}
+	}
+	for _, c := range []fork.Child{
+		{User: -1, Cgroup: v2}, {User: -1, Cgroup: v2, Session: true}, {User: -1, Cgroup: v2, Tasks: tasks},
+		{User: -1, Cgroup: v2, Tasks: tasks, Flags: unix.CLONE_NEWPID | unix.CLONE_NEWNS},
+	} {
+		got := run(t, c, "cat /proc/self/cgroup")
+		if n := strings.Count(got, "/"+name); n != 1+len(c.Tasks) {
+			t.Errorf("it is in %d of its %d cgroups: %s", n, 1+len(c.Tasks), got)
+		}
+	}
+}
+
 func TestSession(t *testing.T) {
 	if got := run(t, fork.Child{User: -1, Session: true}, `read -r pid comm state ppid pgrp sid rest </proc/self/stat; echo $((sid - $$))`); got != "0" {
 		t.Errorf("got %q", got)

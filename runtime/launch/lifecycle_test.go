@@ -262,3 +262,72 @@ func TestStartErrors(t *testing.T) {
 		t.Errorf("another program: %v", err)
 	}
 }
+
+func TestPreservedDescriptors(t *testing.T) {
+	b := newBox(t, "fds", "readlink:/proc/self/fd/3", "readlink:/proc/self/fd/4")
+	b.opt.PreserveFDs = 2
+	var want []string
+	for _, fd := range []string{"3", "4"} {
+		to, err := os.Readlink("/proc/self/fd/" + fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, to)
+	}
+	b.expect("0 1 2 3 4", want[0], want[1])
+	e := b.inside(newBox(t).stay(), "fds", "readlink:/proc/self/fd/3", "readlink:/proc/self/fd/4")
+	e.opt.PreserveFDs = 2
+	e.expect("0 1 2 3 4", want[0], want[1])
+}
+
+// TestExecInCreated enters a container whose application doesn't run yet.
+func TestExecInCreated(t *testing.T) {
+	b := newBox(t, "ids")
+	b.spec.Process.User = specs.User{UID: 5, GID: 5}
+	i, fifo := b.create()
+	b.inside(i, "hostname", "ls:/", "cat:/proc/1/comm").expect("box", "dev etc probe proc sys tmp", "klw-init")
+	if said, err := os.ReadFile(fifo); err != nil || string(said) != "0" {
+		t.Errorf("the fifo said %q, %v", said, err)
+	}
+	if code, err := i.Wait(); err != nil || code != 0 {
+		t.Errorf("exit %d, %v", code, err)
+	}
+	i.Close()
+}
+
+// TestCreatedUnderGuard: the guard gets its listener when the container is started.
+func TestCreatedUnderGuard(t *testing.T) {
+	b := newBox(t, "unshare")
+	refused := guarded(t, b)
+	i, fifo := b.create()
+	if said, err := os.ReadFile(fifo); err != nil || string(said) != "0" {
+		t.Errorf("the fifo said %q, %v", said, err)
+	}
+	if list := refused(); len(list) != 1 {
+		t.Errorf("the guard heard of %v, expected the unshare", list)
+	}
+	if code, err := i.Wait(); err != nil || code != 0 {
+		t.Errorf("exit %d, %v", code, err)
+	}
+	i.Close()
+}
+
+// TestAbandoned: klw-init doesn't outlive a klw-runc that was killed on the way.
+func TestAbandoned(t *testing.T) {
+	for steps := range 3 {
+		b := newBox(t, "pid")
+		i, err := launch.Start(b.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []func() error{i.Go, i.Mounted}[:steps] {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		i.Close()
+		if code, err := i.Wait(); err != nil || code != 1 {
+			t.Errorf("after %d steps: exit %d, %v", steps, code, err)
+		}
+	}
+}
