@@ -17,7 +17,7 @@ type maker struct {
 	make  func(dir int, c *hooks.Call, mode uint32) error
 }
 
-// make takes a creation through the master and makes it with the caller's ids. finish, with the directory still
+// create takes a creation through the master and makes it with the caller's ids. finish, with the directory still
 // locked, gives the result. c.Mode holds what the modules see: the mode after the umask.
 func (s *session) create(cancel <-chan struct{}, m maker, c *hooks.Call, finish func() hooks.Result) hooks.Result {
 	unlock, e := s.orderNames(cancel, m.h)
@@ -25,8 +25,8 @@ func (s *session) create(cancel <-chan struct{}, m maker, c *hooks.Call, finish 
 		return hooks.Result{Errno: e}
 	}
 	defer unlock()
-	m.dir.dir.Lock()
-	defer m.dir.dir.Unlock()
+	unlockDir := lockDirs(m.dir.Inode, m.dir.Inode)
+	defer unlockDir()
 	masked := m.mode &^ m.umask
 	c.Caller, c.Mode = caller(m.h), masked
 	return s.ask(c, func(c *hooks.Call) hooks.Result {
@@ -37,7 +37,9 @@ func (s *session) create(cancel <-chan struct{}, m maker, c *hooks.Call, finish 
 		if err := s.makeAs(m, c, mode); err != nil {
 			return failed(err)
 		}
-		return finish()
+		res := finish()
+		unlockDir() // a Post that waits must not hold look-ups up
+		return res
 	})
 }
 

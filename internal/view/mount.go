@@ -60,6 +60,15 @@ func newMount(dev int, o Options, src *source, maxRead int) (int, error) {
 	return m, nil
 }
 
+// abortFile opens the file by which the mount's connection can be ended.
+func abortFile(mount int) (int, error) {
+	number, err := connection(mount)
+	if err != nil {
+		return -1, err
+	}
+	return openAbort(number)
+}
+
 // connection is the number under which fusectl knows the mount. It asks the kernel only, never the server.
 func connection(mount int) (uint32, error) {
 	var st unix.Statx_t
@@ -70,31 +79,25 @@ func connection(mount int) (uint32, error) {
 	return st.Dev_major<<20 | st.Dev_minor, nil
 }
 
-// abortConnection ends a FUSE connection through a fusectl mount that nobody else sees.
-func abortConnection(number uint32) error {
+// openAbort opens the file by which a FUSE connection can be ended, through a fusectl mount that nobody else sees. The
+// descriptor stays with this connection: the number is another's when this one has ended.
+func openAbort(number uint32) (int, error) {
 	fs, err := unix.Fsopen("fusectl", unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return fmt.Errorf("fsopen fusectl: %w", err)
+		return -1, fmt.Errorf("fsopen fusectl: %w", err)
 	}
 	defer unix.Close(fs)
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return fmt.Errorf("fusectl: %w", err)
+		return -1, fmt.Errorf("fusectl: %w", err)
 	}
 	m, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("fsmount fusectl: %w", err)
+		return -1, fmt.Errorf("fsmount fusectl: %w", err)
 	}
 	defer unix.Close(m)
 	fd, err := openat(m, fmt.Sprintf("%d/abort", number), unix.O_WRONLY)
-	if err == unix.ENOENT {
-		return nil // ended already
-	}
 	if err != nil {
-		return fmt.Errorf("open the connection's abort file: %w", err)
+		return -1, fmt.Errorf("open the abort file of connection %d: %w", number, err)
 	}
-	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte("1")); err != nil {
-		return fmt.Errorf("abort the connection: %w", err)
-	}
-	return nil
+	return fd, nil
 }

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"sync"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
@@ -57,8 +59,8 @@ func (s *session) remove(cancel <-chan struct{}, h *fuse.InHeader, op hooks.Oper
 		return fuse.Status(e)
 	}
 	defer unlock()
-	dir.dir.Lock()
-	defer dir.dir.Unlock()
+	unlockDir := lockDirs(dir.Inode, dir.Inode)
+	defer unlockDir()
 	n := s.peek(op, dir, name)
 	defer s.release(n)
 	after := s.losing(n)
@@ -74,6 +76,7 @@ func (s *session) remove(cancel <-chan struct{}, h *fuse.InHeader, op hooks.Oper
 			return failed(err)
 		}
 		s.dropName(dir.Inode, name)
+		unlockDir()
 		return hooks.Result{File: asFile(n)}
 	}))
 }
@@ -93,14 +96,15 @@ func (s *session) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out
 		return fuse.Status(e)
 	}
 	defer unlock()
-	dir.dir.Lock()
-	defer dir.dir.Unlock()
+	unlockDir := lockDirs(dir.Inode, dir.Inode)
+	defer unlockDir()
 	c := &hooks.Call{Op: hooks.OpLink, Caller: caller(&in.InHeader), File: n.Inode, NewDir: dir.Inode, NewName: name}
 	return status(s.ask(c, func(*hooks.Call) hooks.Result {
 		if err := s.link(n.Inode, dir.Inode, name); err != nil {
 			return failed(err)
 		}
 		s.linkName(dir.Inode, name, n.Inode)
+		defer unlockDir()
 		return s.made(dir, name, out)
 	}))
 }
@@ -137,7 +141,8 @@ func (s *session) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, new
 		return fuse.Status(e)
 	}
 	defer unlock()
-	defer lockDirs(from.Inode, to.Inode)()
+	unlockDirs := lockDirs(from.Inode, to.Inode)
+	defer unlockDirs()
 	a, b := s.peek(hooks.OpRename, from, oldName), s.peek(hooks.OpRename, to, newName)
 	defer s.release(a, b)
 	after := s.losing(b)
@@ -151,6 +156,7 @@ func (s *session) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, new
 		if a == nil || a != b { // two names of one object: rename changes nothing
 			s.moveName(from.Inode, oldName, to.Inode, newName, c.Flags&unix.RENAME_EXCHANGE != 0)
 		}
+		unlockDirs()
 		return hooks.Result{File: asFile(a)}
 	}))
 }
@@ -169,21 +175,21 @@ func (s *session) rename(from *Inode, oldName string, to *Inode, newName string,
 	return retry(func() error { return unix.Renameat2(p.fd, oldName, q.fd, newName, uint(flags)) })
 }
 
-// lockDirs locks the names of one or two directories, always in the same order.
+// lockDirs locks the names of one or two directories, always in the same order. unlock may be called twice.
 func lockDirs(a, b *Inode) (unlock func()) {
 	if a == b {
 		a.dir.Lock()
-		return a.dir.Unlock
+		return sync.OnceFunc(a.dir.Unlock)
 	}
 	if a.id > b.id {
 		a, b = b, a
 	}
 	a.dir.Lock()
 	b.dir.Lock()
-	return func() {
+	return sync.OnceFunc(func() {
 		b.dir.Unlock()
 		a.dir.Unlock()
-	}
+	})
 }
 
 // Readlink reads a symbolic link.

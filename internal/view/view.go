@@ -31,8 +31,8 @@ type View struct {
 	root   *Inode
 	rootFD *pathFD
 	fuse   *fuse.Server
-	number uint32 // of the connection
-	pass   bool   // data by passthrough
+	abort  int  // writing to it ends the connection
+	pass   bool // data by passthrough
 	done   chan struct{}
 
 	mountMu sync.Mutex
@@ -115,18 +115,34 @@ func (v *View) serve() error {
 		return err
 	}
 	v.mount = os.NewFile(uintptr(m), v.opts.Name)
-	v.number, err = connection(m)
-	if err == nil {
-		v.fuse, err = fuse.NewServer(&session{View: v, Server: v.srv}, fmt.Sprintf("/dev/fd/%d", dev), mo)
-	}
-	if err != nil {
+	if v.abort, err = abortFile(m); err != nil {
 		v.mount.Close()
 		unix.Close(dev)
+		return err
+	}
+	v.fuse, err = fuse.NewServer(&session{View: v, Server: v.srv}, fmt.Sprintf("/dev/fd/%d", dev), mo)
+	if err != nil { // dev is closed
+		v.mount.Close()
+		unix.Close(v.abort)
 		return fmt.Errorf("serve: %w", err)
 	}
 	v.pass = !v.opts.Cached && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
 	go v.fuse.Serve()
+	quenchPoll(m)
 	return nil
+}
+
+// quenchPoll asks once, at a name that go-fuse answers itself, whether files can be polled. The answer is no, and the
+// kernel doesn't ask again. Otherwise a Go program that opens a file of its own view could wait for itself for ever:
+// its runtime polls without leaving a thread to serve. A view of one file has no such name; it must not be used
+// by the process that serves it.
+func quenchPoll(mount int) {
+	fd, err := openat(mount, ".go-fuse-epoll-hack", unix.O_RDONLY)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 }
 
 const maxTransfer = 1 << 20
@@ -198,15 +214,21 @@ func (v *View) Root() *Inode { return v.root }
 // Done is closed when the session has ended.
 func (v *View) Done() <-chan struct{} { return v.done }
 
-// Abort ends the connection: whoever uses the view gets ENOTCONN.
+// Abort ends the connection: whoever uses the view gets ENOTCONN. It does nothing when the session has ended.
 func (v *View) Abort() error {
 	v.mountMu.Lock()
+	defer v.mountMu.Unlock()
 	if v.mount != nil {
 		v.mount.Close()
 		v.mount = nil
 	}
-	v.mountMu.Unlock()
-	return abortConnection(v.number)
+	if v.abort < 0 {
+		return nil
+	}
+	if _, err := unix.Write(v.abort, []byte("1")); err != nil {
+		return fmt.Errorf("abort the view of %s: %w", v.opts.Source, err)
+	}
+	return nil
 }
 
 // end gives back everything that the session held.
@@ -229,5 +251,9 @@ func (v *View) end() {
 // finish is end for a session that was served.
 func (v *View) finish() {
 	v.end()
+	v.mountMu.Lock()
+	unix.Close(v.abort)
+	v.abort = -1
+	v.mountMu.Unlock()
 	close(v.done)
 }
