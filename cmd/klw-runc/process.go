@@ -54,6 +54,9 @@ func newProcess(cmd *cli.Command, spec *specs.Process, detach bool) (*process, e
 			return nil, err
 		}
 		p.terminal, p.stdio.Console = t, t.Socket
+		if width, height := terminal.Size(); width != 0 {
+			spec.ConsoleSize = &specs.Box{Width: width, Height: height}
+		}
 	}
 	return p, nil
 }

@@ -37,6 +37,19 @@ func New() (*Terminal, error) {
 	return &Terminal{ours: os.NewFile(uintptr(fds[0]), "console"), Socket: os.NewFile(uintptr(fds[1]), "console")}, nil
 }
 
+// Size is that of the caller's terminal, for the process's from its beginning; 0 by 0 if the caller has none.
+func Size() (width, height uint) {
+	host := hostConsole()
+	if host == nil {
+		return 0, 0
+	}
+	size, err := host.Size()
+	if err != nil {
+		return 0, 0
+	}
+	return uint(size.Width), uint(size.Height)
+}
+
 // Connect receives the master and starts to copy. The caller's terminal, if it has one, becomes raw.
 func (t *Terminal) Connect() error {
 	t.Socket.Close()
@@ -50,11 +63,9 @@ func (t *Terminal) Connect() error {
 		unix.Close(fd)
 		return fmt.Errorf("terminal: %w", err)
 	}
-	// What the process writes is passed on as it is: the caller's terminal makes its own line ends.
-	console.ClearONLCR(uintptr(fd))
 	t.host = hostConsole()
 	if t.host != nil {
-		if err := t.host.SetRaw(); err != nil {
+		if err := makeRaw(t.host); err != nil {
 			return fmt.Errorf("terminal: %w", err)
 		}
 		t.Resize()
@@ -66,6 +77,20 @@ func (t *Terminal) Connect() error {
 		close(t.output)
 	}()
 	return nil
+}
+
+// makeRaw makes the caller's terminal pass everything on as it is. Package console leaves it its output processing; the
+// process's terminal has made the line ends already.
+func makeRaw(c console.Console) error {
+	if err := c.SetRaw(); err != nil {
+		return err
+	}
+	mode, err := unix.IoctlGetTermios(int(c.Fd()), unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	mode.Oflag &^= unix.OPOST
+	return unix.IoctlSetTermios(int(c.Fd()), unix.TCSETS, mode)
 }
 
 func hostConsole() console.Console {
