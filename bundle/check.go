@@ -167,6 +167,8 @@ func (m *Mistakes) unsupported(spec *specs.Spec) {
 		there bool
 	}{
 		{"linux.intelRdt", l.IntelRdt != nil},
+		// Never together with a policy: a process may have one listener, and klw's own filter has it.
+		{"linux.seccomp.listenerPath", l.Seccomp != nil && l.Seccomp.ListenerPath != ""},
 		{"linux.memoryPolicy", l.MemoryPolicy != nil},
 		{"linux.netDevices", len(l.NetDevices) > 0},
 		{"vm", spec.VM != nil},

@@ -83,9 +83,6 @@ func refuse(spec *specs.Spec) error {
 	if bundle.Namespace(spec, specs.IPCNamespace) == nil {
 		return errors.New("linux.namespaces: under a policy the container can't share the host's ipc namespace")
 	}
-	if s := spec.Linux.Seccomp; s != nil && s.ListenerPath != "" {
-		return errors.New("linux.seccomp.listenerPath: not together with a policy, whose own filter has the one listener that a process may have")
-	}
 	return nil
 }
 

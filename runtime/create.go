@@ -88,6 +88,9 @@ func (c *creation) prepare() error {
 		if err := guard.Preflight(); err != nil {
 			return err
 		}
+		if _, err := cgroup.Mount(); err != nil {
+			return err
+		}
 		if c.views, err = confine(b, c.o.Warn); err != nil {
 			return fmt.Errorf("config.json: %w", err)
 		}

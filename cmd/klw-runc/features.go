@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/moby/sys/capability"
@@ -33,7 +34,7 @@ func implemented() *features.Features {
 			Namespaces:   bundle.NamespaceTypes(),
 			Capabilities: capabilities(),
 			Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no, Rdma: &yes},
-			Seccomp: &features.Seccomp{Enabled: &yes, Actions: seccomp.Actions(), Operators: seccomp.Operators(),
+			Seccomp: &features.Seccomp{Enabled: &yes, Actions: actions(), Operators: seccomp.Operators(),
 				Archs: seccomp.Archs(), KnownFlags: seccomp.Flags(), SupportedFlags: seccomp.Flags()},
 			Apparmor:        &features.Apparmor{Enabled: &no},
 			Selinux:         &features.Selinux{Enabled: &no},
@@ -45,6 +46,11 @@ func implemented() *features.Features {
 		// It is a name in the administrator's folder, but which policy a container gets is not its own choice.
 		PotentiallyUnsafeConfigAnnotations: []string{bundle.AnnotationPrefix},
 	}
+}
+
+// actions are those that work: handing a listener to listenerPath isn't there yet.
+func actions() []string {
+	return slices.DeleteFunc(seccomp.Actions(), func(a string) bool { return a == string(specs.ActNotify) })
 }
 
 func capabilities() []string {
