@@ -227,9 +227,12 @@ func sayPort(fd int) error {
 	return nil
 }
 
+// patience is how long an attempt waits for something to come in.
+var patience = 500 * time.Millisecond
+
 func waitReadable(fd int) error {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	deadline := time.Now().Add(500 * time.Millisecond)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		if n, err := unix.Poll(p, 100); err == nil && n == 1 {
 			return nil

@@ -54,6 +54,10 @@
 // A user's own rules count by who calls (bind, connect, sendmsg), and for packets by who owns the socket. Root inside
 // can become any user.
 //
+// Who has CAP_NET_ADMIN in the container's network namespace can make devices that wrap allowed packets and send them on
+// beneath the hooks (a vxlan tunnel on an allowed port, forwarding between devices). Don't give it to a container that is
+// to be held.
+//
 // Addresses with a scope (fe80::1%eth0) are known by the address alone. The address that a host name stands for isn't
 // known here at all.
 //
