@@ -5,10 +5,10 @@ import "slices"
 // MountOptions are the mount options that klw knows itself. Others are passed on to the file system.
 func MountOptions() []string {
 	list := []string{
-		"acl", "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime",
-		"loud", "mand", "noacl", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand",
+		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "lazytime",
+		"mand", "noatime", "nodev", "nodiratime", "noexec", "nolazytime", "nomand",
 		"norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "rbind", "relatime", "ridmap", "ro", "rprivate",
-		"rshared", "rslave", "runbindable", "rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow", "sync",
+		"rshared", "rslave", "runbindable", "rw", "shared", "slave", "strictatime", "suid", "symfollow", "sync",
 		"tmpcopyup", "unbindable",
 	}
 	for _, o := range []string{

@@ -64,24 +64,25 @@ func (c *Container) reload() (err error) {
 	return err
 }
 
-// List gives all containers of a root, ordered by id. One that goes away meanwhile is left out.
+// List gives all containers of a root, ordered by id. One that goes away meanwhile is left out; one whose state can't be
+// read is in the error, beside the list of the others.
 func List(root layout.Root) ([]*Container, error) {
 	entries, err := os.ReadDir(root.Containers())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var list []*Container
+	var unread []error
 	for _, e := range entries {
 		c, err := Open(root, e.Name())
-		if errors.Is(err, ErrNotExist) {
-			continue
+		switch {
+		case err == nil:
+			list = append(list, c)
+		case !errors.Is(err, ErrNotExist):
+			unread = append(unread, err)
 		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, c)
 	}
-	return list, nil
+	return list, errors.Join(unread...)
 }
 
 // Status is what the container is doing now.

@@ -116,3 +116,13 @@ func TestReusedNumberIsNotTheContainer(t *testing.T) {
 	b.fails(1, "container not running", "kill", b.id, "KILL")
 	b.ok("delete", "-f", b.id) // we are still here
 }
+
+func TestDeleteForceAfterDeleteWasKilled(t *testing.T) {
+	b := newBox(t, "brood", "2")
+	b.spec.Linux.Namespaces = b.spec.Linux.Namespaces[1:]
+	for after := time.Duration(0); after < 12*time.Millisecond; after += time.Millisecond {
+		b.create()
+		b.ok("start", b.id)
+		crash(b, after, "delete", "-f", b.id)
+	}
+}

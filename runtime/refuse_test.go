@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func TestBadInputLeavesNothing(t *testing.T) {
@@ -109,5 +111,30 @@ func TestSpecAndFeatures(t *testing.T) {
 	b.must(json.Unmarshal([]byte(b.ok("features")), &f))
 	if f.OCIVersionMax == "" || len(f.Hooks) != 6 || len(f.Linux.Namespaces) != 8 || len(f.Linux.Capabilities) < 40 || len(f.Linux.Seccomp.Actions) == 0 {
 		t.Errorf("features: %+v", f)
+	}
+}
+
+// Every mount option that features names is known: it is not passed on to the file system, which would refuse it.
+func TestMountOptionsOfFeatures(t *testing.T) {
+	b := newBox(t, "exit", "0")
+	var f struct{ MountOptions []string }
+	b.must(json.Unmarshal([]byte(b.ok("features")), &f))
+	if len(f.MountOptions) < 50 {
+		t.Fatalf("only %v", f.MountOptions)
+	}
+	base := b.spec.Mounts
+	for _, option := range f.MountOptions {
+		m := specs.Mount{Destination: "/data", Type: "tmpfs", Source: "tmpfs", Options: []string{option}}
+		switch option {
+		case "idmap", "ridmap":
+			continue // need mappings
+		case "bind", "rbind":
+			m.Source = "rootfs/tmp"
+		}
+		b.spec.Mounts = append(base[:len(base):len(base)], m)
+		b.writeSpec()
+		if r := b.klw("run", b.id); r.code != 0 {
+			t.Errorf("%s: %s", option, r.errOut)
+		}
 	}
 }

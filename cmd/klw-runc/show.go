@@ -67,9 +67,9 @@ func list(_ context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	containers, err := runtime.List(root)
-	if err != nil {
-		return err
+	containers, unread := runtime.List(root)
+	if unread != nil {
+		logWarning(unread.Error())
 	}
 	all := []shown{}
 	for _, c := range containers {
