@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -149,4 +151,48 @@ func TestEventsAreStreamed(t *testing.T) {
 	if err := f.Wait(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What is loaded and unloaded, asked and streamed again and again leaves no descriptor in the guard.
+func TestNoDescriptorIsLeaked(t *testing.T) {
+	f := guardtest.New(t, guardtest.Policy)
+	f.Run()
+	descriptors := func() int {
+		t.Helper()
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.Cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	round := func() {
+		c, err := control.Dial(t.Context(), f.Root.Container(f.ID).Control())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, method := range []string{control.MethodModuleUnload, control.MethodModuleLoad} {
+			for _, name := range []string{"files", "sockets"} {
+				if err := c.Call(t.Context(), method, control.Name{Name: name}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		f.App.Do("read", "/secret/key")
+		f.App.Do("connect", "127.0.0.1:2")
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Stream(ctx, control.MethodEvents, control.EventsQuery{Follow: true}, func(json.RawMessage) error { cancel(); return nil })
+		cancel()
+	}
+	round()
+	before := descriptors()
+	for range 10 {
+		round()
+	}
+	guardtest.Retry(t, func() error {
+		if now := descriptors(); now > before {
+			return fmt.Errorf("%d descriptors after the first round, %d after ten more", before, now)
+		}
+		return nil
+	})
 }

@@ -86,7 +86,9 @@ func serve(ctx context.Context, conn *handshake.Conn, extra []hooks.Module) erro
 	if undone != nil {
 		slog.Error("something is left", "error", undone)
 	}
-	if err != nil && !errors.Is(err, errStopped) {
+	if errors.Is(err, errStopped) {
+		slog.Info("the guard ends", "why", err)
+	} else if err != nil {
 		slog.Error("the guard ends", "error", err)
 		conn.Send(&handshake.Message{Failed: shorten(err.Error())})
 	}
