@@ -36,6 +36,8 @@ type Progress struct {
 	Applied uint64 `json:"applied"`
 	Durable uint64 `json:"durable"`
 	Fetched int64  `json:"fetched"`           // Fetch records since it started
+	Copied  int64  `json:"copied"`            // bytes of their files that were looked at
+	Alive   int    `json:"alive,omitempty"`   // seconds that it has waited for the replica, or read it
 	LeftOut int    `json:"leftOut,omitempty"` // records that could not be applied, since somebody else changed the replica
 	Note    string `json:"note,omitempty"`
 	Error   string `json:"error,omitempty"` // why it doesn't get on; it tries again

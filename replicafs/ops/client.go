@@ -133,6 +133,11 @@ func status(ctx context.Context, f replicafs.Folder, c replicafs.Config) Status 
 	if err == nil {
 		return live
 	}
+	time.Sleep(100 * time.Millisecond) // it may be dying
+	if !running(f) {
+		st.State = "dead"
+		return st
+	}
 	st.State = "starting"
 	if !errors.Is(err, control.ErrNotRunning) {
 		st.State, st.Error = "failed", err.Error()

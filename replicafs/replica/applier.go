@@ -28,6 +28,7 @@ type Applier struct {
 	replayTo    uint64 // up to here the replica may be ahead of the records
 	applied     atomic.Uint64
 	fetched     atomic.Int64
+	copied      atomic.Int64 // bytes of fetched files
 	unsupported atomic.Int64 // attributes that this file system can't hold
 	foreign     atomic.Int64 // names that somebody else put in the way
 }
@@ -87,6 +88,7 @@ func (a *Applier) Reopen() (*Applier, error) {
 	b.foreign.Store(a.foreign.Load())
 	b.applied.Store(a.applied.Load())
 	b.fetched.Store(a.fetched.Load())
+	b.copied.Store(a.copied.Load())
 	if err := errors.Join(b.openFolders(), b.build()); err != nil {
 		b.closeFolders()
 		return nil, fmt.Errorf("read the replica anew: %w", err)
@@ -119,6 +121,9 @@ func (a *Applier) Applied() uint64 { return a.applied.Load() }
 
 // Fetched is how many Fetch records were applied.
 func (a *Applier) Fetched() int64 { return a.fetched.Load() }
+
+// Copied is how many bytes of fetched files were looked at.
+func (a *Applier) Copied() int64 { return a.copied.Load() }
 
 // Oddities says what was met that status should tell; "" if nothing.
 func (a *Applier) Oddities() string {

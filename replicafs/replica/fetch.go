@@ -52,7 +52,7 @@ func (a *Applier) makeEqual(dst, src int) error {
 	if err := errors.Join(unix.Fstat(src, &st), unix.Fstat(dst, &have)); err != nil {
 		return err
 	}
-	fill := copyRange
+	fill := a.copyRange
 	if have.Blocks > 0 {
 		fill = a.compareRange
 	}
@@ -105,7 +105,7 @@ func clearRange(dst int, from, to, size int64) error {
 }
 
 // copyRange copies within the kernel, sharing blocks where the file systems can.
-func copyRange(dst, src int, from, to int64) error {
+func (a *Applier) copyRange(dst, src int, from, to int64) error {
 	for from < to {
 		in, out := from, from
 		n, err := unix.CopyFileRange(src, &in, dst, &out, int(min(to-from, 64<<20)), 0)
@@ -113,17 +113,18 @@ func copyRange(dst, src int, from, to int64) error {
 			continue
 		}
 		if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL) || err == nil && n == 0 {
-			return copyBytes(dst, src, from, to)
+			return a.copyBytes(dst, src, from, to)
 		}
 		if err != nil {
 			return err
 		}
 		from += int64(n)
+		a.copied.Add(int64(n))
 	}
 	return nil
 }
 
-func copyBytes(dst, src int, from, to int64) error {
+func (a *Applier) copyBytes(dst, src int, from, to int64) error {
 	buf := make([]byte, copyChunk)
 	for from < to {
 		n, err := unix.Pread(src, buf[:min(to-from, copyChunk)], from)
@@ -134,6 +135,7 @@ func copyBytes(dst, src int, from, to int64) error {
 			return err
 		}
 		from += int64(n)
+		a.copied.Add(int64(n))
 	}
 	return nil
 }
@@ -156,6 +158,7 @@ func (a *Applier) compareRange(dst, src int, from, to int64) error {
 			}
 		}
 		from += int64(n)
+		a.copied.Add(int64(n))
 	}
 	return nil
 }

@@ -157,6 +157,9 @@ func (p *pairing) snapshots() (source, replica map[string]string) {
 }
 
 func (p *pairing) cleanup() {
+	if p.t.Failed() {
+		p.t.Logf("log:\n%s", p.log())
+	}
 	st, err := ops.StatusOf(context.Background(), p.root, p.options.Source)
 	if err == nil && st.PID != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)

@@ -96,7 +96,7 @@ func (s *server) later(f func()) { s.undo = append(s.undo, f) }
 
 // prepare does what leaves no trace but the replication's folder and the destination's mark.
 func (s *server) prepare() (err error) {
-	if s.paths, err = resolve(s.o.Source, s.o.Mountpoint, s.o.Destination); err != nil {
+	if err := s.resolve(); err != nil {
 		return err
 	}
 	s.folder = replicafs.FolderOf(s.o.Root, s.paths.source)
@@ -105,6 +105,9 @@ func (s *server) prepare() (err error) {
 		return err
 	}
 	s.later(func() { lock.Close() })
+	if err := s.resolve(); err != nil { // a predecessor may have died only now
+		return err
+	}
 	if s.source, err = replicafs.OpenSource(s.paths.source); err != nil {
 		return err
 	}
@@ -120,6 +123,14 @@ func (s *server) prepare() (err error) {
 	s.later(func() { s.journal.Close() })
 	s.kept.clean = s.kept.clean && fits
 	return nil
+}
+
+func (s *server) resolve() (err error) {
+	s.paths, err = resolve(s.o.Source, s.o.Mountpoint, s.o.Destination)
+	if errors.Is(err, unix.ENOTCONN) { // it died meanwhile
+		s.paths, err = resolve(s.o.Source, s.o.Mountpoint, s.o.Destination)
+	}
+	return err
 }
 
 // start begins to apply, to capture and to serve.
@@ -143,6 +154,9 @@ func (s *server) start() (err error) {
 	if err := s.applier.waitApplied(s.journal.Seq(), stuck); err != nil {
 		return err
 	}
+	s.master = hooks.NewMaster(func(c *hooks.Call, m hooks.Info, v hooks.Verdict) {
+		slog.Warn("refused", "module", m.Name, "operation", c.Op.String(), "error", v.Errno.Error(), "why", v.Hint)
+	})
 	if s.control, err = control.Listen(s.folder.Control()); err != nil {
 		return err
 	}
@@ -165,9 +179,6 @@ func (s *server) begin() error {
 
 // mount attaches the view and, before anything can be changed through it, compares source and replica.
 func (s *server) mount() (err error) {
-	s.master = hooks.NewMaster(func(c *hooks.Call, m hooks.Info, v hooks.Verdict) {
-		slog.Warn("refused", "operation", c.Op.String(), "error", v.Errno.Error(), "why", v.Hint)
-	})
 	s.views = view.NewServer(s.master)
 	s.view, err = s.views.Add(view.Options{Name: "klw-replicafs", Source: s.paths.source, Inside: "/", Cached: true, Ordered: true})
 	if err != nil {
@@ -241,12 +252,27 @@ func (s *server) unmount() error {
 	if err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("unmount %s: %w", s.paths.mountpoint, err)
 	}
+	if !s.left(leaveTime) {
+		slog.Warn("programs still use the mount: their files are closed", "mountpoint", s.paths.mountpoint)
+	}
+	return s.endView(0)
+}
+
+// left waits until nobody uses the mount, and tells whether it is so.
+func (s *server) left(patience time.Duration) bool {
 	select {
 	case <-s.view.Done():
-		return nil
-	case <-time.After(leaveTime):
+		return true
+	case <-time.After(patience):
+		return false
 	}
-	slog.Warn("programs still use the mount: their files are closed", "mountpoint", s.paths.mountpoint)
+}
+
+// endView ends the view's session, by force after the time patience.
+func (s *server) endView(patience time.Duration) error {
+	if s.left(patience) {
+		return nil
+	}
 	if err := s.view.Abort(); err != nil {
 		return err
 	}
@@ -259,8 +285,7 @@ func (s *server) abandon() {
 	s.ask()
 	if s.view != nil {
 		_ = unix.Unmount(s.paths.mountpoint, unix.MNT_DETACH)
-		_ = s.view.Abort()
-		<-s.view.Done()
+		_ = s.endView(2 * time.Second)
 	}
 	if s.applier != nil {
 		_ = s.applier.finish(5 * time.Second)

@@ -18,10 +18,23 @@ func (s *server) handle() {
 	control.Handle(s.control, control.MethodReplicaVerify, func(ctx context.Context, _ struct{}) (ops.Report, error) {
 		return s.verify(ctx)
 	})
+	control.Handle(s.control, control.MethodModuleList, func(context.Context, struct{}) ([]control.Module, error) {
+		return s.modules(), nil
+	})
 	control.Handle(s.control, ops.MethodStop, func(context.Context, struct{}) (struct{}, error) {
 		s.ask()
 		return struct{}{}, nil
 	})
+}
+
+// modules lists the master's modules.
+func (s *server) modules() []control.Module {
+	list := []control.Module{}
+	for _, e := range s.master.Modules() {
+		list = append(list, control.Module{ID: uint32(e.ID), Name: e.Name, Description: e.Description,
+			Monitors: e.Monitors.String(), Master: "replicafs", Loaded: true, Permanent: e.Permanent, Calls: e.Calls, Refused: e.Refused})
+	}
+	return list
 }
 
 func (s *server) status() ops.Status {
@@ -60,8 +73,11 @@ func (s *server) status() ops.Status {
 // when everything is applied and nothing changes.
 func (s *server) verify(ctx context.Context) (ops.Report, error) {
 	s.mu.Lock()
-	copyTo := s.copyTo
+	copyTo, state := s.copyTo, s.state
 	s.mu.Unlock()
+	if state != "running" {
+		return ops.Report{}, control.Errorf(control.CodeConflict, "the replication is %s", state)
+	}
 	if err := s.applier.waitApplied(max(copyTo, s.journal.Seq()), stuck); err != nil {
 		return ops.Report{}, err
 	}

@@ -79,10 +79,11 @@ func Run(o Options) error {
 }
 
 func (w *worker) open() (err error) {
+	defer w.beat()()
 	w.applier, err = replica.Open(replica.Options{
 		Path: w.o.Destination, UUID: w.o.UUID, ReplayTo: w.head,
 		Source: &replicafs.Source{FD: feed.SourceFD},
-		Wait:   w.patience(30 * time.Second),
+		Wait:   w.patience,
 	})
 	if err != nil {
 		return err
@@ -95,16 +96,35 @@ func (w *worker) open() (err error) {
 	return err
 }
 
-// patience waits for an earlier klw-replica to finish.
-func (w *worker) patience(d time.Duration) func() error {
-	late := time.Now().Add(d)
-	return func() error {
-		if time.Now().After(late) {
-			return errors.New("another process works on this replica")
-		}
-		time.Sleep(20 * time.Millisecond)
-		return nil
+// patience waits for an earlier klw-replica to finish what it does without its klw-replicafs.
+func (w *worker) patience() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.orphan || w.stop {
+		return errors.New("another process works on this replica")
 	}
+	w.mu.Unlock()
+	time.Sleep(20 * time.Millisecond)
+	w.mu.Lock()
+	return nil
+}
+
+// beat tells klw-replicafs that the replica is still waited for, or read.
+func (w *worker) beat() (stop func()) {
+	ended := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for n := 1; ; n++ {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				w.send(feed.Progress{Alive: n})
+			}
+		}
+	}()
+	return func() { close(ended) }
 }
 
 // listen takes orders.
@@ -240,6 +260,7 @@ func (w *worker) drain() error {
 func (w *worker) checkpoints(ended <-chan struct{}) {
 	tick := time.NewTicker(checkpointEvery)
 	defer tick.Stop()
+	copied := int64(0)
 	for {
 		select {
 		case <-ended:
@@ -247,8 +268,12 @@ func (w *worker) checkpoints(ended <-chan struct{}) {
 		case <-tick.C:
 		}
 		w.mu.Lock()
-		idle := w.durable == w.applier.Applied()
+		idle, now := w.durable == w.applier.Applied(), w.applier.Copied()
 		w.mu.Unlock()
+		if now != copied { // in the middle of a large file
+			copied = now
+			w.report("")
+		}
 		if idle {
 			continue
 		}
@@ -275,7 +300,7 @@ func (w *worker) checkpoint(problem string) error {
 
 func (w *worker) report(problem string) {
 	w.mu.Lock()
-	p := feed.Progress{Applied: w.applier.Applied(), Durable: w.durable, Fetched: w.applier.Fetched(),
+	p := feed.Progress{Applied: w.applier.Applied(), Durable: w.durable, Fetched: w.applier.Fetched(), Copied: w.applier.Copied(),
 		LeftOut: w.leftOut, Note: w.applier.Oddities(), Error: problem}
 	w.mu.Unlock()
 	w.send(p)
