@@ -137,12 +137,18 @@ func (b *box) own() {
 	}
 }
 
-func TestNewUserNamespace(t *testing.T) {
-	b := newBox(t, "ids", "cat:/proc/self/uid_map", "stat:/dev/null", "write:/dev/null", "touch:/etc/x", "status:CapEff", "hostname")
+// ownUser gives the box a new user namespace.
+func (b *box) ownUser() {
+	b.t.Helper()
 	b.own()
 	b.namespace(specs.UserNamespace, "")
 	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	b.spec.Linux.GIDMappings = b.spec.Linux.UIDMappings
+}
+
+func TestNewUserNamespace(t *testing.T) {
+	b := newBox(t, "ids", "cat:/proc/self/uid_map", "stat:/dev/null", "write:/dev/null", "touch:/etc/x", "status:CapEff", "hostname")
+	b.ownUser()
 	b.spec.Process.User.AdditionalGids = []uint32{5}
 	caps := []string{"CAP_CHOWN"}
 	b.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: caps, Permitted: caps, Effective: caps}
@@ -191,11 +197,8 @@ func TestHostNamespaceInUserNamespace(t *testing.T) {
 
 func TestTimeInUserNamespace(t *testing.T) {
 	b := newBox(t, "cat:/proc/uptime", "readlink:/proc/self/ns/time", "readlink:/proc/self/ns/time_for_children")
-	b.own()
-	b.namespace(specs.UserNamespace, "")
+	b.ownUser()
 	b.namespace(specs.TimeNamespace, "")
-	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
-	b.spec.Linux.GIDMappings = b.spec.Linux.UIDMappings
 	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1e9}}
 	got, err := b.run()
 	if err != nil {

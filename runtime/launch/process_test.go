@@ -133,3 +133,11 @@ func TestExecAffinity(t *testing.T) {
 		}
 	}
 }
+
+// TestUndumpable: a fork of ours that is in a container's namespaces for an instant can't be traced by its user.
+func TestUndumpable(t *testing.T) {
+	newBox(t, "pid").expect("1")
+	if on, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || on != 0 {
+		t.Errorf("dumpable is %d after Start, %v", on, err)
+	}
+}
