@@ -114,8 +114,12 @@ func (c *Container) endGuard() error {
 	if c.State.Guard != nil {
 		guard.Wait(*c.State.Guard, patience)
 	}
-	// Cleanup ends a guard that is still there, and its helpers in their order. What then remains is killed.
-	cleanErr := guard.Cleanup(c.Root, c.ID)
+	// Cleanup ends a guard that is still there, and its helpers in their order. What then remains is killed. A guard
+	// that ended well took its traces along: there is nothing to clean up.
+	var cleanErr error
+	if _, err := os.Lstat(c.Dir.Guard()); err == nil || c.State.Guard != nil && alive(*c.State.Guard) {
+		cleanErr = guard.Cleanup(c.Root, c.ID)
+	}
 	if err := c.State.GuardCgroup.Kill(killTime); err != nil {
 		return errors.Join(cleanErr, err)
 	}
