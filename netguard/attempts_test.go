@@ -46,8 +46,10 @@ func finish(fd int, err error) error {
 		return err
 	}
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-	if n, err := unix.Poll(p, 500); err != nil || n == 0 {
-		return fmt.Errorf("no connection after half a second: %v", err)
+	if n, err := unix.Poll(p, 500); err != nil {
+		return err
+	} else if n == 0 {
+		return errors.New("no connection after half a second")
 	}
 	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno != 0 {

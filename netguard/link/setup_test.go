@@ -197,8 +197,8 @@ func TestLockExcludes(t *testing.T) {
 			return err
 		}
 		defer unix.Close(fd)
-		if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != unix.EWOULDBLOCK {
-			return fmt.Errorf("locked twice: %v", err)
+		if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("locked twice: %w", err)
 		}
 		return other.try(func() error {
 			unlock, err := lock()
