@@ -60,7 +60,7 @@ type smoke struct {
 
 func newSmoke(t *testing.T) *smoke {
 	t.Helper()
-	s := &smoke{t: t, root: t.TempDir(), bundle: t.TempDir(), id: fmt.Sprintf("smoke%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)}
+	s := &smoke{t: t, root: t.TempDir(), bundle: t.TempDir(), id: fmt.Sprintf("smoke%d_%d", os.Getpid(), time.Now().UnixNano()%1e6)}
 	for _, dir := range []string{"secret", "proc", "dev", "sys"} {
 		s.must(os.MkdirAll(filepath.Join(s.bundle, "rootfs", dir), 0o755))
 	}

@@ -72,7 +72,7 @@ socket tcp connect 127.0.0.1:1
 // New makes what a container needs before its guard starts. The test's end cleans up.
 func New(t *testing.T, policy string) *Container {
 	t.Helper()
-	f := &Container{t: t, ID: fmt.Sprintf("t%d-%d", os.Getpid(), time.Now().UnixNano()%1e6), Root: layout.Root(t.TempDir())}
+	f := &Container{t: t, ID: fmt.Sprintf("t%d_%d", os.Getpid(), time.Now().UnixNano()%1e6), Root: layout.Root(t.TempDir())}
 	f.Bundle = t.TempDir()
 	rootfs := filepath.Join(f.Bundle, "rootfs")
 	for name, text := range map[string]string{
