@@ -147,21 +147,21 @@ func (c *child) enter() (step, errno int32) {
 			}
 		}
 	}
-	return 0, c.cloneAgain()
+	if c.second {
+		c.cloneAgain()
+	}
+	return 0, 0
 }
 
 // cloneAgain: a pid namespace that was entered, and new ones inside a user namespace that was, are the next process's.
 //
 //go:nosplit
 //go:norace
-func (c *child) cloneAgain() (errno int32) {
-	if !c.second {
-		return 0
-	}
+func (c *child) cloneAgain() {
 	var r result
 	pid, e := rawClone(c.flags | unix.CLONE_PARENT)
 	if e == 0 && pid == 0 {
-		return 0
+		return
 	}
 	r.PID, r.Errno = int32(pid), int32(e)
 	if e != 0 {

@@ -268,7 +268,7 @@ func (l *laid) sibling(first int) (int, error) {
 }
 
 func reap(pid int, cause error) error {
-	unix.Kill(pid, unix.SIGKILL)
+	_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
 	for {
 		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
 			return cause

@@ -7,15 +7,19 @@ package nofile
 
 import "unsafe"
 
-// Cur and Max are the limit that the program was started with.
-var Cur, Max = read()
+// Cur is the soft limit that the program was started with.
+var Cur = limit.cur
+
+// Max is the hard limit.
+var Max = limit.max
+
+var limit = read()
 
 //go:linkname rawSyscall6 syscall.RawSyscall6
 func rawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2, errno uintptr)
 
-func read() (cur, max uint64) {
+func read() (l struct{ cur, max uint64 }) {
 	const rlimitNofile = 7
-	var l struct{ cur, max uint64 }
 	rawSyscall6(sysPrlimit64, 0, rlimitNofile, 0, uintptr(unsafe.Pointer(&l)), 0, 0)
-	return l.cur, l.max
+	return l
 }

@@ -165,7 +165,7 @@ func (p *proc) deviceLinks() error {
 			return doing(err, "making %s", l.name)
 		}
 	}
-	if fd, err := p.root.open("/dev/pts/ptmx", unix.O_PATH); err == nil {
+	if fd, err := p.root.open("/dev/pts/ptmx"); err == nil {
 		unix.Close(fd)
 		return doing(link(dir, "pts/ptmx", "ptmx", true), "making /dev/ptmx")
 	}

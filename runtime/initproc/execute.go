@@ -104,10 +104,10 @@ func (p *proc) executeInside(path string, s *specs.Process, env []string) error 
 		Filters: p.Config.Filters, Exe: -1, Path: path, Args: s.Args, Env: env}
 	pid, err := c.Start()
 	if err != nil {
-		p.wire.Send(launch.Message{Error: launch.NewError(err), PID: pid})
+		p.say(launch.Message{Error: launch.NewError(err), PID: pid})
 		os.Exit(1)
 	}
-	p.wire.Send(launch.Message{Step: launch.StepExecute, PID: pid})
+	p.say(launch.Message{Step: launch.StepExecute, PID: pid})
 	os.Exit(0)
 	return nil
 }

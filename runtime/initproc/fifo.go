@@ -29,7 +29,7 @@ func (p *proc) waitAtFifo() error {
 	f := os.NewFile(uintptr(fd), "exec fifo")
 	p.fail = func(err error) {
 		if b, e := json.Marshal(launch.NewError(err)); e == nil {
-			f.Write(b)
+			_, _ = f.Write(b) // nobody else listens
 		}
 	}
 	_, err = f.WriteString("0")

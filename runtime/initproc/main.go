@@ -37,7 +37,7 @@ func Main() {
 	if p.fail != nil {
 		p.fail(err)
 	} else {
-		p.wire.Send(launch.Message{Error: launch.NewError(err)})
+		p.say(launch.Message{Error: launch.NewError(err)})
 	}
 	os.Exit(1)
 }
@@ -110,8 +110,11 @@ func (p *proc) await(want launch.Step) error {
 
 func (p *proc) tell(s launch.Step) error { return p.wire.Send(launch.Message{Step: s}) }
 
+// say tells klw-runc something that changes nothing here: if it is gone there is nobody left to hear it.
+func (p *proc) say(m launch.Message) { _ = p.wire.Send(m) }
+
 func (p *proc) warn(format string, args ...any) {
-	p.wire.Send(launch.Message{Warn: fmt.Sprintf(format, args...)})
+	p.say(launch.Message{Warn: fmt.Sprintf(format, args...)})
 }
 
 // closeOnExec marks all descriptors from that number on: the process gets what is meant for it and nothing else.

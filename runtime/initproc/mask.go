@@ -29,7 +29,7 @@ func (p *proc) maskPaths() error {
 
 // protect lays the path over itself, read-only; what else was forbidden there stays so.
 func (p *proc) protect(path string) error {
-	target, err := p.root.open(path, unix.O_PATH)
+	target, err := p.root.open(path)
 	if absent(err) {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (p *proc) protect(path string) error {
 }
 
 func (p *proc) mask(path string) error {
-	target, err := p.root.open(path, unix.O_PATH)
+	target, err := p.root.open(path)
 	if absent(err) {
 		return nil
 	}

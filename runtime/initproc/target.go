@@ -19,9 +19,9 @@ type root struct {
 	below *root
 }
 
-// open resolves a name inside the root.
-func (r *root) open(name string, flags int) (int, error) {
-	return r.resolve(name, flags, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+// open resolves a name inside the root to a descriptor that only stands for the place.
+func (r *root) open(name string) (int, error) {
+	return r.resolve(name, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 }
 
 // openPlain refuses symbolic links on the way.
@@ -42,7 +42,7 @@ func (r *root) resolve(name string, flags int, resolve uint64) (int, error) {
 
 // target gives the place for a mount, made if it is missing: a directory, or an empty file.
 func (r *root) target(name string, dir bool) (int, error) {
-	fd, err := r.open(name, unix.O_PATH)
+	fd, err := r.open(name)
 	if err == nil || !errors.Is(err, unix.ENOENT) {
 		return fd, err
 	}
@@ -56,7 +56,7 @@ func (r *root) target(name string, dir bool) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	return r.open(name, unix.O_PATH)
+	return r.open(name)
 }
 
 func refused(err error) bool {

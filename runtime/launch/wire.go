@@ -89,7 +89,7 @@ func (w Wire) Send(m Message) error {
 	return nil
 }
 
-// ErrClosed: the other end is gone.
+// ErrClosed says that the other end is gone.
 var ErrClosed = errors.New("the other side has gone")
 
 // Receive waits for one message.
