@@ -67,14 +67,26 @@ func setGroups(gids []uint32, fixed bool) error {
 	return nil
 }
 
-// environment is the process's, with HOME from the container's own list of users if it isn't given.
+// environment is the process's: of several values the last counts, and HOME comes from the container's own list of
+// users if it isn't given.
 func environment(s *specs.Process) []string {
+	var env []string
+	place := map[string]int{}
 	for _, v := range s.Env {
-		if strings.HasPrefix(v, "HOME=") {
-			return s.Env
+		name, _, _ := strings.Cut(v, "=")
+		if at, ok := place[name]; ok {
+			env[at] = v
+			continue
 		}
+		place[name] = len(env)
+		env = append(env, v)
 	}
-	return append(s.Env[:len(s.Env):len(s.Env)], "HOME="+home(s.User.UID))
+	if at, ok := place["HOME"]; !ok {
+		env = append(env, "HOME="+home(s.User.UID))
+	} else if env[at] == "HOME=" {
+		env[at] += home(s.User.UID)
+	}
+	return env
 }
 
 func home(uid uint32) string {

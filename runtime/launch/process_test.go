@@ -40,6 +40,12 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+func TestEnvironment(t *testing.T) {
+	b := newBox(t, "cat:/proc/self/environ")
+	b.spec.Process.Env = []string{"A=1", "HOME=", "PATH=/x", "A=2", "PATH=/"}
+	b.expect("A=2\x00HOME=/\x00PATH=/\x00")
+}
+
 func TestRootCapabilities(t *testing.T) {
 	b := newBox(t, "status:CapPrm", "status:CapEff", "status:CapBnd")
 	caps := []string{"CAP_CHOWN", "CAP_NET_BIND_SERVICE"}
