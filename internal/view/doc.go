@@ -56,7 +56,7 @@
 // Modules run on the request's goroutine: what blocks there blocks a task in the kernel.
 //
 // Threads that made something keep working directory and umask of their own (unshare(CLONE_FS)): a process with views
-// must not chdir.
+// must not chdir, nor change its umask.
 //
 // A process must not wait for a view of its own without leaving a thread to serve it.
 //

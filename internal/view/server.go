@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -20,7 +21,8 @@ type Server struct {
 	master *hooks.Master
 	priv   privileges
 	fds    *fdCache
-	names  gate // Ordered views: one operation on names at a time
+	names  gate      // Ordered views: one operation on names at a time
+	errors io.Writer // panics of modules, with their stack
 
 	mu     sync.RWMutex // everything below, and the fields of Inode that say so
 	byKey  map[inode.Key]*Inode
@@ -35,6 +37,7 @@ func NewServer(master *hooks.Master) *Server {
 		priv:   currentPrivileges(),
 		fds:    newFDCache(pathFDs),
 		names:  newGate(),
+		errors: os.Stderr,
 		byKey:  make(map[inode.Key]*Inode),
 		lastID: rootID,
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path"
@@ -15,7 +16,7 @@ import (
 
 // Options describe a view.
 type Options struct {
-	Name     string // source shown in mountinfo; the type is fuse.klw
+	Name     string // source shown in mountinfo, Source by default; the type is fuse.klw
 	Source   string // directory or regular file on the host
 	Inside   string // where the application sees it, absolute and clean
 	Cached   bool   // false: data by passthrough. true: every write reaches the server
@@ -70,6 +71,9 @@ func (s *Server) add(o Options) (*View, error) {
 	src, err := openSource(o.Source)
 	if err != nil {
 		return nil, err
+	}
+	if o.Name == "" {
+		o.Name = o.Source
 	}
 	o.ReadOnly = o.ReadOnly || src.readOnly
 	v := &View{
@@ -158,7 +162,7 @@ func (v *View) mountOptions() *fuse.MountOptions {
 		MaxStackDepth: 2, // the backing may be an overlay or another view
 		EnableAcl:     true,
 		DisableSplice: true,
-		Logger:        log.New(quiet{os.Stderr}, "view: ", 0),
+		Logger:        log.New(quiet{v.srv.errors}, "view: ", 0),
 		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_ATOMIC_O_TRUNC |
 			fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | fuse.CAP_ASYNC_DIO,
 	}
@@ -169,7 +173,7 @@ func (v *View) mountOptions() *fuse.MountOptions {
 }
 
 // quiet drops what go-fuse says about requests that we leave to the kernel on purpose.
-type quiet struct{ to *os.File }
+type quiet struct{ to io.Writer }
 
 func (q quiet) Write(b []byte) (int, error) {
 	if strings.Contains(string(b), "Unimplemented opcode") {
