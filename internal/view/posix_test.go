@@ -11,12 +11,13 @@ import (
 func TestPosix(t *testing.T) {
 	for name, o := range map[string]Options{
 		"passthrough": {},
+		"without":     {noPassthrough: true},
 		"cached":      {Cached: true},
 		"ordered":     {Cached: true, Ordered: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := attach(t, newServer(t), o)
-			if want := !o.Cached; m.Passthrough() != want {
+			if want := name == "passthrough"; m.Passthrough() != want {
 				t.Errorf("Passthrough() = %v, want %v", m.Passthrough(), want)
 			}
 			for test, run := range posixtest.All {

@@ -22,6 +22,8 @@ type Options struct {
 	Cached   bool   // false: data by passthrough. true: every write reaches the server
 	ReadOnly bool
 	Ordered  bool // operation and Post run under one lock, see the package comment
+
+	noPassthrough bool // as if the kernel had none
 }
 
 // View is one mount served by a Server.
@@ -130,7 +132,7 @@ func (v *View) serve() error {
 		unix.Close(v.abort)
 		return fmt.Errorf("serve: %w", err)
 	}
-	v.pass = !v.opts.Cached && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
+	v.pass = mo.DisabledCapabilities&fuse.CAP_PASSTHROUGH == 0 && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
 	go v.fuse.Serve()
 	quenchPoll(m)
 	return nil
@@ -166,7 +168,7 @@ func (v *View) mountOptions() *fuse.MountOptions {
 		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_ATOMIC_O_TRUNC |
 			fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | fuse.CAP_ASYNC_DIO,
 	}
-	if v.opts.Cached {
+	if v.opts.Cached || v.opts.noPassthrough {
 		mo.DisabledCapabilities |= fuse.CAP_PASSTHROUGH
 	}
 	return mo
@@ -250,6 +252,7 @@ func (v *View) end() {
 	v.srv.fds.release(v.rootFD)
 	v.srv.removeView(v)
 	v.srv.leaveSource(v.source)
+	v.srv.closeUnlessServing()
 }
 
 // finish is end for a session that was served.
