@@ -37,6 +37,9 @@ func RootMaySetuid(may bool) Option { return func(b *binder) { b.setuid = may } 
 // there, and one that is, is an error.
 func Unviewed(paths ...string) Option { return func(b *binder) { b.unviewed = paths } }
 
+// Viewed names the mounts about which there can be rules: those that views show, on top of unviewed ones too.
+func Viewed(paths ...string) Option { return func(b *binder) { b.viewed = paths } }
+
 // New binds a policy to a container. What can't be bound is an error (policy.ErrorList), all of it at once.
 func New(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*Module, []Warning, error) {
 	b := &binder{views: views, seen: map[string]bound{}}
@@ -58,6 +61,7 @@ type binder struct {
 	views    Resolver
 	setuid   bool
 	unviewed []string
+	viewed   []string // mounts with rules again
 	m        *Module
 	seen     map[string]bound // by path as written
 	warnings []Warning
@@ -164,13 +168,21 @@ func (b *binder) follow(r policy.FileRule) bound {
 	for _, l := range links {
 		b.m.links[l] = r
 	}
-	for _, u := range b.unviewed {
-		if policy.Below(at, u) {
-			b.errorf(r.Pos, "paths that a view shows", "%s lies on %s, which the container has from the kernel: the rule can't be enforced", r.Path, u)
-			return bound{}
-		}
+	if u := covering(b.unviewed, at); len(u) > len(covering(b.viewed, at)) {
+		b.errorf(r.Pos, "paths that a view shows", "%s lies on %s, which the container has from the kernel: the rule can't be enforced", r.Path, u)
+		return bound{}
 	}
 	return bound{at, true}
+}
+
+// covering gives the last mount on the way to a path.
+func covering(mounts []string, path string) (last string) {
+	for _, m := range mounts {
+		if policy.Below(path, m) && len(m) > len(last) {
+			last = m
+		}
+	}
+	return last
 }
 
 // warnLinks says where the paths of rules led, unless what is there means the same without that rule.

@@ -24,21 +24,22 @@ var (
 	sysMasked = []string{"firmware", "devices/virtual/powercap", "kernel/security", "kernel/debug", "kernel/tracing", "fs/bpf"}
 )
 
-// confine tightens the spec of a bundle with a policy, and lists the mounts that become views, the root first. What a
-// guard can't see is closed, or refused where closing it would silently break what the bundle asks for.
-func confine(b *bundle.Bundle, warn func(string)) ([]handshake.Mount, error) {
+// confine tightens the spec of a bundle with a policy, and lists the mounts that become views, the root first, and those
+// that stay the kernel's. What a guard can't see is closed, or refused where closing it would silently break what the
+// bundle asks for.
+func confine(b *bundle.Bundle, warn func(string)) (views []handshake.Mount, kernel []handshake.KernelMount, err error) {
 	if err := refuse(b.Spec); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	taken, err := confineDevices(b.Spec.Linux)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, text := range taken {
 		warn(text)
 	}
 	b.Spec.Process.NoNewPrivileges = true
-	views := []handshake.Mount{{Source: b.Rootfs, Destination: "/", ReadOnly: b.Spec.Root.Readonly}}
+	views = []handshake.Mount{{Source: b.Rootfs, Destination: "/", ReadOnly: b.Spec.Root.Readonly}}
 	seen := map[string]bool{"/": true}
 	for i := range b.Spec.Mounts {
 		m := &b.Spec.Mounts[i]
@@ -47,22 +48,23 @@ func confine(b *bundle.Bundle, warn func(string)) ([]handshake.Mount, error) {
 		switch {
 		case bundle.IsBind(m):
 			if seen[m.Destination] {
-				return nil, fmt.Errorf("%s: under a policy a destination can be bound once", at)
+				return nil, nil, fmt.Errorf("%s: under a policy a destination can be bound once", at)
 			}
 			seen[m.Destination] = true
 			if len(m.UIDMappings) > 0 || hasOption(m, "idmap", "ridmap") {
-				return nil, fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
+				return nil, nil, fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
 			}
 			if err := checkSource(b.Source(m)); err != nil {
-				return nil, fmt.Errorf("%s: %w", at, err)
+				return nil, nil, fmt.Errorf("%s: %w", at, err)
 			}
 			views = append(views, handshake.Mount{Source: b.Source(m), Destination: m.Destination, ReadOnly: readOnly(m)})
 		case !isKernel(m):
-			return nil, fmt.Errorf("%s: a mount of type %q would bypass the policy: mount it on the host and bind it", at, m.Type)
+			return nil, nil, fmt.Errorf("%s: a mount of type %q would bypass the policy: mount it on the host and bind it", at, m.Type)
 		}
 		tighten(b.Spec.Linux, m)
 	}
-	return views, kernelRules(b.Spec, b.Policy.Policy)
+	kernel, err = kernelRules(b.Spec, b.Policy.Policy)
+	return views, kernel, err
 }
 
 func isKernel(m *specs.Mount) bool {

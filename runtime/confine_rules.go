@@ -2,39 +2,58 @@ package runtime
 
 import (
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"klw/internal/handshake"
 	"klw/internal/policy"
 )
 
-// kernelRules enforces the file rules that lie on the kernel's own mounts, which no guard sees, by the means that are
-// there: masks, read-only paths, mount options. A rule that these can't express is an error. A rule of a directory
-// above doesn't reach into such a mount, with one exception: nothing is executed from a tmpfs unless a rule for it says
-// so, or writing there would be a way round every execute rule.
-func kernelRules(spec *specs.Spec, p *policy.Policy) error {
+// kernelRules handles the file rules that lie on the kernel's own mounts, which no guard sees. Those for a whole tmpfs
+// become mount options; any other is an error: a mask or a read-only path would not hold for what comes later, nor for
+// proc, where every process has a folder of its own. A rule of a directory above doesn't reach into such a mount, with
+// one exception: nothing is executed from a tmpfs unless a rule for it says so, or writing there would be a way round
+// every execute rule. It gives the kernel's mounts.
+func kernelRules(spec *specs.Spec, p *policy.Policy) (kernel []handshake.KernelMount, err error) {
+	whole := map[string]policy.Perm{}
 	for _, r := range p.General.Files {
 		if m := kernelMount(spec, r.Path); m != nil {
-			if err := kernelRule(spec.Linux, m, r); err != nil {
-				return err
+			if m.Type != "tmpfs" || r.Path != m.Destination || r.Perm&policy.Read == 0 {
+				return nil, notEnforced(m, r)
 			}
+			whole[r.Path] = r.Perm
 		}
 	}
 	for _, u := range p.PerUser {
 		for _, r := range u.Files {
 			if m := kernelMount(spec, r.Path); m != nil {
-				return fmt.Errorf("%s: a user's own rule can't be enforced on %s, which is a %s", r.Pos.Rule(), m.Destination, m.Type)
+				return nil, notEnforced(m, r)
 			}
 		}
 	}
 	for i := range spec.Mounts {
-		if m := &spec.Mounts[i]; m.Type == "tmpfs" && !mayExecute(p, m.Destination) {
+		m := &spec.Mounts[i]
+		if !isKernel(m) {
+			continue
+		}
+		perm, ruled := whole[m.Destination]
+		kernel = append(kernel, handshake.KernelMount{Destination: m.Destination, Ruled: ruled})
+		if ruled && perm&policy.Write == 0 {
+			m.Options = withOption(m.Options, "ro", "rw")
+		}
+		if m.Type == "tmpfs" && perm&policy.Execute == 0 {
 			m.Options = withOption(m.Options, "noexec", "exec")
 		}
 	}
-	return nil
+	return kernel, nil
+}
+
+func notEnforced(m *specs.Mount, r policy.FileRule) error {
+	if m.Type == "tmpfs" {
+		return fmt.Errorf("%s: %s lies on a tmpfs, which the container has from the kernel: the rule can't be enforced, expected a rule with read for the whole of %s, or none", r.Pos.Rule(), r.Path, m.Destination)
+	}
+	return fmt.Errorf("%s: %s lies on a %s, which the container has from the kernel: the rule can't be enforced, expected no rule there", r.Pos.Rule(), r.Path, m.Type)
 }
 
 // kernelMount gives the mount that a path lies on, if it is one of the kernel's.
@@ -54,29 +73,4 @@ func kernelMount(spec *specs.Spec, name string) *specs.Mount {
 
 func below(name, folder string) bool {
 	return name == folder || folder == "/" || strings.HasPrefix(name, folder+"/")
-}
-
-func kernelRule(l *specs.Linux, m *specs.Mount, r policy.FileRule) error {
-	whole := r.Path == m.Destination
-	switch {
-	case r.Perm&(policy.Read|policy.Write) == policy.Read|policy.Write:
-	case r.Perm&policy.Write != 0 || m.Type == "tmpfs" && (!whole || r.Perm&policy.Read == 0):
-		return fmt.Errorf("%s: %q can't be enforced for %s, which lies on a %s: expected read write, or no rule", r.Pos.Rule(), r.Perm, r.Path, m.Type)
-	case r.Perm&policy.Read == 0:
-		l.MaskedPaths = under(l.MaskedPaths, path.Dir(r.Path), []string{path.Base(r.Path)})
-	case whole && m.Type != "proc": // which klw-init still writes to
-		m.Options = withOption(m.Options, "ro", "rw")
-	default:
-		l.ReadonlyPaths = under(l.ReadonlyPaths, path.Dir(r.Path), []string{path.Base(r.Path)})
-	}
-	return nil
-}
-
-func mayExecute(p *policy.Policy, folder string) bool {
-	for _, r := range p.General.Files {
-		if r.Path == folder && r.Perm&policy.Execute != 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -70,6 +70,7 @@ type creation struct {
 	o       CreateOptions
 	group   *cgroup.Group
 	views   []handshake.Mount
+	kernel  []handshake.KernelMount
 	config  *launch.Config
 	guard   *guard.Guard
 	closers []*os.File
@@ -87,8 +88,8 @@ func (c *creation) prepare() error {
 		if _, err := cgroup.Mount(); err != nil {
 			return err
 		}
-		if c.views, err = confine(b, c.o.Warn); err != nil {
-			return fmt.Errorf("config.json: %w", err)
+		if c.views, c.kernel, err = confine(b, c.o.Warn); err != nil {
+			return fmt.Errorf("under the policy %s: %w", b.Policy.File, err)
 		}
 		if err := checkUser(b.Policy, b.Rootfs, b.Spec.Process.User.UID); err != nil {
 			return err

@@ -19,7 +19,9 @@ const (
 
 // bindFiles binds the file rules and puts them into force: before any mount is handed over.
 func (g *guard) bindFiles() error {
-	m, warnings, err := fsguard.New(g.policy, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid))
+	unviewed, viewed := g.mounts()
+	m, warnings, err := fsguard.New(g.policy, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
+		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...))
 	if err != nil {
 		return err
 	}
@@ -33,6 +35,21 @@ func (g *guard) bindFiles() error {
 		g.modules.add(more.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return more, nil })
 	}
 	return g.modules.load(m.Info().Name)
+}
+
+// mounts gives those about which there can be no rule, and the others.
+func (g *guard) mounts() (unviewed, viewed []string) {
+	for _, m := range g.setup.Mounts {
+		viewed = append(viewed, m.Destination)
+	}
+	for _, m := range g.setup.Kernel {
+		if m.Ruled {
+			viewed = append(viewed, m.Destination)
+		} else {
+			unviewed = append(unviewed, m.Destination)
+		}
+	}
+	return unviewed, viewed
 }
 
 // loadSeal takes the listeners of klw's seccomp filter, from the container's first process on.

@@ -39,6 +39,8 @@ type Setup struct {
 	Policy string `json:"policy"` // path of the policy file
 	// Views to make, in the order in which their descriptors are answered. The first is the root file system.
 	Mounts []Mount `json:"mounts"`
+	// Kernel are the mounts that stay the kernel's.
+	Kernel []KernelMount `json:"kernel,omitempty"`
 	// Cgroup is the container's v2 cgroup, absolute; it exists already.
 	Cgroup string `json:"cgroup"`
 	// RootMaySetuid says that the bundle leaves CAP_SETUID: root can become any user. It is only for a warning.
@@ -50,6 +52,12 @@ type Mount struct {
 	Source      string `json:"source"`      // on the host, absolute; a directory or a file
 	Destination string `json:"destination"` // in the container, absolute and clean
 	ReadOnly    bool   `json:"readOnly,omitempty"`
+}
+
+// KernelMount is a mount that stays the kernel's (proc, tmpfs …): no file rule can be about what is on it.
+type KernelMount struct {
+	Destination string `json:"destination"`
+	Ruled       bool   `json:"ruled,omitempty"` // but there is one for the whole, which klw-runc enforces by mount options
 }
 
 // Views answers Setup. The packet carries len(Setup.Mounts) descriptors, in that order.
