@@ -89,7 +89,7 @@ func (c *creation) prepare() error {
 			return err
 		}
 		if c.views, c.kernel, err = confine(b, c.o.Warn); err != nil {
-			return fmt.Errorf("under the policy %s: %w", b.Policy.File, err)
+			return err
 		}
 		if err := checkUser(b.Policy, b.Rootfs, b.Spec.Process.User.UID); err != nil {
 			return err
