@@ -189,6 +189,6 @@ func (s *session) created(fd int, dir *Inode, name string, flags uint32, out *fu
 // madeIn notes where an object without a name comes from.
 func (s *Server) madeIn(n, dir *Inode) {
 	s.mu.Lock()
-	n.former = dir.paths(0)
+	n.own().former = dir.paths(0)
 	s.mu.Unlock()
 }

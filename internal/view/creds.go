@@ -2,14 +2,19 @@ package view
 
 import (
 	"fmt"
+	"os"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // privileges are the capabilities with which the server started, and to which every thread returns.
 type privileges struct {
-	data [2]unix.CapUserData
+	data     [2]unix.CapUserData
+	uid, gid uint32
+	umask    uint32
 }
 
 var capHeader = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -20,7 +25,25 @@ func currentPrivileges() privileges {
 	if err := unix.Capget(&h, &p.data[0]); err != nil {
 		panic(fmt.Sprintf("view: capget: %v", err))
 	}
+	p.uid, p.gid, p.umask = uint32(unix.Geteuid()), uint32(unix.Getegid()), currentUmask()
 	return p
+}
+
+// currentUmask reads the umask without changing it meanwhile.
+func currentUmask() uint32 {
+	b, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		panic(fmt.Sprintf("view: read the umask: %v", err))
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if text, ok := strings.CutPrefix(line, "Umask:"); ok {
+			mask, err := strconv.ParseUint(strings.TrimSpace(text), 8, 32)
+			if err == nil {
+				return uint32(mask)
+			}
+		}
+	}
+	panic("view: /proc shows no umask")
 }
 
 // set makes the effective set of this thread what the server started with, less the given capabilities.
@@ -57,6 +80,10 @@ func (p privileges) unprivileged(f func()) error {
 // asCaller runs f with the caller's file system ids and umask, so that what f creates is the caller's. Capabilities
 // stay: the kernel has checked permission on the view already (default_permissions).
 func (p privileges) asCaller(uid, gid, umask uint32, f func()) error {
+	if uid == p.uid && gid == p.gid && umask == p.umask {
+		f() // the threads are like that already
+		return nil
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := unix.Unshare(unix.CLONE_FS); err != nil { // a umask of this thread's own
@@ -78,7 +105,10 @@ func (p privileges) asCaller(uid, gid, umask uint32, f func()) error {
 // asCallerLess is asCaller without the right to keep set-id bits.
 func (p privileges) asCallerLess(uid, gid uint32, f func()) error {
 	var err error
-	e := p.asCaller(uid, gid, 0, func() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	e := p.asCaller(uid, gid, p.umask, func() {
+		defer p.restore()
 		if err = p.set(unix.CAP_FSETID); err == nil {
 			f()
 		}
@@ -90,7 +120,7 @@ func (p privileges) asCallerLess(uid, gid uint32, f func()) error {
 }
 
 func (p privileges) becomeSelf() {
-	if !setfsids(unix.Geteuid(), unix.Getegid()) {
+	if !setfsids(int(p.uid), int(p.gid)) {
 		panicForGood("restore file system ids", unix.EPERM)
 	}
 	p.restore()

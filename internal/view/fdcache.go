@@ -90,9 +90,9 @@ func (c *fdCache) release(p *pathFD) {
 
 // drop takes the descriptor of n out, and closes it when nobody uses it.
 func (c *fdCache) drop(n *Inode) {
-	if n.orphan != nil {
-		c.release(n.orphan)
-		n.orphan = nil
+	if r := n.uncommon(); r.orphan != nil {
+		c.release(r.orphan)
+		r.orphan = nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -57,6 +57,16 @@ type backing struct {
 	seen version     // of the data, when it was opened last
 }
 
+// backingOf gives a node's backing, which only files that were opened have.
+func (v *View) backingOf(n *node) *backing {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n.backing == nil {
+		n.backing = new(backing)
+	}
+	return n.backing
+}
+
 // sharedFD is a descriptor for all descriptions of a file that were opened alike. Offsets, O_APPEND and locks are the
 // kernel's matter.
 type sharedFD struct {
@@ -77,7 +87,7 @@ const sharedFlags = unix.O_ACCMODE | unix.O_SYNC | unix.O_DSYNC | unix.O_NOATIME
 
 // join gives the node's descriptor for flags, made by open if there is none, or if it must be (for O_TRUNC).
 func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) (*sharedFD, error) {
-	b := &n.backing
+	b := v.backingOf(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var share *sharedFD
@@ -106,19 +116,19 @@ func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) 
 
 // enlist adds the node's first descriptor of a kind, with backing.mu held.
 func (v *View) enlist(n *node, share *sharedFD) {
-	b := &n.backing
+	b := v.backingOf(n)
 	if len(b.fds) == 0 && v.pass {
 		b.id = v.register(share.fd)
 	}
 	b.fds = append(b.fds, share)
 	v.srv.mu.Lock()
-	n.open = append(n.open, share)
+	n.own().open = append(n.own().open, share)
 	v.srv.mu.Unlock()
 }
 
 // leave gives a descriptor back.
 func (v *View) leave(n *node, share *sharedFD) {
-	b := &n.backing
+	b := v.backingOf(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	share.refs--
@@ -132,6 +142,6 @@ func (v *View) leave(n *node, share *sharedFD) {
 	}
 	v.srv.mu.Lock()
 	defer v.srv.mu.Unlock()
-	n.open = without(n.open, share)
+	n.own().open = without(n.own().open, share)
 	unix.Close(share.fd) // with the lock: reachOpen relies on it
 }

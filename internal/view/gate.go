@@ -1,7 +1,5 @@
 package view
 
-import "sync"
-
 // gate is a lock that waits only as long as the caller is willing to.
 type gate chan struct{}
 
@@ -17,14 +15,3 @@ func (g gate) lock(cancel <-chan struct{}, pid uint32) bool {
 }
 
 func (g gate) unlock() { <-g }
-
-// lazyGate is a gate that costs nothing until it is used.
-type lazyGate struct {
-	once sync.Once
-	g    gate
-}
-
-func (l *lazyGate) get() gate {
-	l.once.Do(func() { l.g = newGate() })
-	return l.g
-}

@@ -19,7 +19,7 @@ type mounted struct {
 }
 
 // attach serves o over a folder and takes everything down at the end.
-func attach(t *testing.T, s *Server, o Options) *mounted {
+func attach(t testing.TB, s *Server, o Options) *mounted {
 	t.Helper()
 	if o.Source == "" {
 		o.Source = t.TempDir()
@@ -53,7 +53,7 @@ func attach(t *testing.T, s *Server, o Options) *mounted {
 	return &mounted{v, o.Source, point}
 }
 
-func waitDone(t *testing.T, v *View) {
+func waitDone(t testing.TB, v *View) {
 	t.Helper()
 	select {
 	case <-v.Done():
@@ -63,7 +63,7 @@ func waitDone(t *testing.T, v *View) {
 	}
 }
 
-func newServer(t *testing.T, mods ...hooks.Module) *Server {
+func newServer(t testing.TB, mods ...hooks.Module) *Server {
 	t.Helper()
 	m := hooks.NewMaster(nil)
 	for _, mod := range mods {
@@ -76,7 +76,7 @@ func newServer(t *testing.T, mods ...hooks.Module) *Server {
 
 func (m *mounted) path(name string) string { return filepath.Join(m.point, name) }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -18,21 +18,60 @@ type Inode struct {
 	srv    *Server
 	key    inode.Key
 	typ    uint32
-	id     uint64           // node id in every view whose root it isn't; never used twice
-	handle *unix.FileHandle // nil where the file system has none
-
-	dir  sync.RWMutex // directories: held for reading by look-ups, for writing by changes of names
-	gate lazyGate     // Ordered views: one operation on data and attributes at a time
+	id     uint64 // node id in every view whose root it isn't; never used twice
+	handle handle
+	dir    *folder // directories only
 
 	// Under srv.mu:
-	refs   int               // look-ups, views, pins, names below, handlers at work
-	pinned bool              // known for good
-	links  []link            // names; a directory has at most one
-	former []string          // the last name it had, or the directory that it was made in without one
-	kids   map[string]*Inode // directories: what names below lead to, as far as known
-	roots  []*View           // views that begin here
-	open   []*sharedFD       // descriptors of it that are open
-	orphan *pathFD           // keeps an object without a name reachable
+	refs   int    // look-ups, views, pins, names below, handlers at work
+	pinned bool   // known for good
+	links  []link // names; a directory has at most one
+	rare   *rare  // nil as long as there is nothing in it
+}
+
+// folder is what only directories have.
+type folder struct {
+	sync.RWMutex                   // held for reading by look-ups, for writing by changes of names
+	kids         map[string]*Inode // what names lead to, as far as known; under srv.mu
+}
+
+// rare is what few objects have, kept apart because a server knows many. All under srv.mu.
+type rare struct {
+	roots  []*View     // views that begin here
+	former []string    // the last name it had, or the directory that it was made in without one
+	open   []*sharedFD // descriptors of it that are open
+	orphan *pathFD     // keeps an object without a name reachable
+	gate   gate        // Ordered views: one operation on data and attributes at a time
+}
+
+// nothing is what objects have that have nothing rare.
+var nothing rare
+
+// uncommon is for reading.
+func (n *Inode) uncommon() *rare {
+	if n.rare == nil {
+		return &nothing
+	}
+	return n.rare
+}
+
+// own is for writing.
+func (n *Inode) own() *rare {
+	if n.rare == nil {
+		n.rare = new(rare)
+	}
+	return n.rare
+}
+
+// order gives the lock of Ordered views.
+func (n *Inode) order() gate {
+	n.srv.mu.Lock()
+	defer n.srv.mu.Unlock()
+	r := n.own()
+	if r.gate == nil {
+		r.gate = newGate()
+	}
+	return r.gate
 }
 
 // link is one name of an object.
@@ -58,7 +97,7 @@ func (n *Inode) Paths() []string {
 func (n *Inode) FormerPaths() []string {
 	n.srv.mu.RLock()
 	defer n.srv.mu.RUnlock()
-	return append([]string(nil), n.former...)
+	return append([]string(nil), n.uncommon().former...)
 }
 
 // maxDepth bounds the walk to the root: names that became stale on the host could make a circle.
@@ -69,7 +108,7 @@ func (n *Inode) paths(depth int) []string {
 		return nil
 	}
 	var all []string
-	for _, v := range n.roots {
+	for _, v := range n.uncommon().roots {
 		all = append(all, v.opts.Inside)
 	}
 	for _, l := range n.links {

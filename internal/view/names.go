@@ -5,7 +5,7 @@ import "golang.org/x/sys/unix"
 // linkName records that name in parent leads to n, and that it led to something else before.
 func (s *Server) linkName(parent *Inode, name string, n *Inode) {
 	s.mu.RLock()
-	same := parent.kids[name] == n
+	same := parent.dir.kids[name] == n
 	s.mu.RUnlock()
 	if same {
 		return
@@ -16,7 +16,7 @@ func (s *Server) linkName(parent *Inode, name string, n *Inode) {
 }
 
 func (s *Server) setName(parent *Inode, name string, n *Inode) {
-	if parent.kids[name] == n {
+	if parent.dir.kids[name] == n {
 		return
 	}
 	n.refs++ // while names change hands
@@ -26,10 +26,10 @@ func (s *Server) setName(parent *Inode, name string, n *Inode) {
 			s.unlinkName(n.links[0].parent, n.links[0].name)
 		}
 	}
-	if parent.kids == nil {
-		parent.kids = make(map[string]*Inode)
+	if parent.dir.kids == nil {
+		parent.dir.kids = make(map[string]*Inode)
 	}
-	parent.kids[name] = n
+	parent.dir.kids[name] = n
 	parent.refs++
 	n.links = append(n.links, link{parent, name})
 	s.unref(n)
@@ -38,7 +38,7 @@ func (s *Server) setName(parent *Inode, name string, n *Inode) {
 // dropName records that name in parent leads nowhere.
 func (s *Server) dropName(parent *Inode, name string) {
 	s.mu.RLock()
-	known := parent.kids[name] != nil
+	known := parent.dir.kids[name] != nil
 	s.mu.RUnlock()
 	if !known {
 		return
@@ -50,14 +50,14 @@ func (s *Server) dropName(parent *Inode, name string) {
 
 // unlinkName is dropName with mu held.
 func (s *Server) unlinkName(parent *Inode, name string) {
-	n := parent.kids[name]
+	n := parent.dir.kids[name]
 	if n == nil {
 		return
 	}
 	if len(n.links) == 1 && n.refs > 0 {
-		n.former = n.paths(0)
+		n.own().former = n.paths(0)
 	}
-	delete(parent.kids, name)
+	delete(parent.dir.kids, name)
 	for i, l := range n.links {
 		if l.parent == parent && l.name == name {
 			n.links = append(n.links[:i], n.links[i+1:]...)
@@ -71,7 +71,7 @@ func (s *Server) unlinkName(parent *Inode, name string) {
 func (s *Server) moveName(oldDir *Inode, oldName string, newDir *Inode, newName string, exchange bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, b := oldDir.kids[oldName], newDir.kids[newName]
+	a, b := oldDir.dir.kids[oldName], newDir.dir.kids[newName]
 	if a != nil {
 		a.refs++
 	}
@@ -96,7 +96,7 @@ func (s *Server) moveName(oldDir *Inode, oldName string, newDir *Inode, newName 
 func (s *Server) known(parent *Inode, name string) *Inode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := parent.kids[name]
+	n := parent.dir.kids[name]
 	if n != nil {
 		n.refs++
 	}

@@ -23,7 +23,7 @@ func (v *View) register(fd int) int32 {
 // fillOpen answers an open: by which way data goes, and what the kernel may keep.
 func (s *session) fillOpen(f *file, out *fuse.OpenOut) {
 	out.Fh = f.fh
-	b := &f.node.backing
+	b := s.backingOf(f.node)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.id != 0 {

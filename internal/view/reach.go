@@ -15,7 +15,7 @@ import (
 type ident struct {
 	key    inode.Key
 	st     unix.Stat_t
-	handle *unix.FileHandle
+	handle handle
 }
 
 func (i *ident) typ() uint32 { return i.st.Mode & unix.S_IFMT }
@@ -35,13 +35,23 @@ func (src *source) identify(fd int) (ident, error) {
 		if err != nil {
 			return id, err
 		}
-		id.handle = &h
+		id.handle = keep(h)
 		id.key.Gen = handleGeneration(h)
 	case byBirth:
 		id.key.Gen = birth(fd)
 	}
 	return id, nil
 }
+
+// handle is a file handle as it is kept: small. The zero value is none.
+type handle struct {
+	typ   int32
+	bytes string
+}
+
+func keep(h unix.FileHandle) handle { return handle{h.Type(), string(h.Bytes())} }
+
+func (h handle) unix() unix.FileHandle { return unix.NewFileHandle(h.typ, []byte(h.bytes)) }
 
 // handleGeneration is the generation in the handle where its form is known (FILEID_INO32_GEN), else a hash of it.
 func handleGeneration(h unix.FileHandle) uint64 {
@@ -101,15 +111,16 @@ func (n *Inode) reach() (*pathFD, error) {
 func (n *Inode) reachKept() *pathFD {
 	n.srv.mu.RLock()
 	defer n.srv.mu.RUnlock()
-	if n.orphan != nil {
-		n.srv.fds.retain(n.orphan)
+	p := n.uncommon().orphan
+	if p != nil {
+		n.srv.fds.retain(p)
 	}
-	return n.orphan
+	return p
 }
 
 // reachHandle opens the object by its file handle.
 func (n *Inode) reachHandle() *pathFD {
-	if n.handle == nil {
+	if n.handle == (handle{}) {
 		return nil
 	}
 	src := n.srv.sourceOf(n.key.Dev)
@@ -117,7 +128,7 @@ func (n *Inode) reachHandle() *pathFD {
 		return nil
 	}
 	defer n.srv.leaveSource(src)
-	fd, err := unix.OpenByHandleAt(src.mount, *n.handle, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	fd, err := unix.OpenByHandleAt(src.mount, n.handle.unix(), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	if err != nil {
 		return nil
 	}
@@ -158,10 +169,11 @@ func (s *Server) leaveSource(src *source) {
 func (n *Inode) reachOpen() *pathFD {
 	n.srv.mu.RLock()
 	defer n.srv.mu.RUnlock() // keeps the descriptor open meanwhile
-	if len(n.open) == 0 {
+	open := n.uncommon().open
+	if len(open) == 0 {
 		return nil
 	}
-	fd, err := reopen(n.open[0].fd, unix.O_PATH)
+	fd, err := reopen(open[0].fd, unix.O_PATH)
 	if err != nil {
 		return nil
 	}
@@ -197,8 +209,8 @@ func (s *Server) viewOf(n *Inode) *View {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for depth := 0; depth < maxDepth; depth++ {
-		if len(n.roots) > 0 {
-			return n.roots[0]
+		if roots := n.uncommon().roots; len(roots) > 0 {
+			return roots[0]
 		}
 		if len(n.links) == 0 {
 			return nil

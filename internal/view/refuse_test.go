@@ -171,5 +171,10 @@ func TestReleaseIsTold(t *testing.T) {
 	furnish(t, m.back)
 	spy.set(map[hooks.Operation]unix.Errno{hooks.OpRelease: unix.EDOM})
 	must(t, opens(m.path("file"), unix.O_RDONLY))
-	eventually(t, "the descriptor is closed", func() bool { return len(m.inode(t, "file").open) == 0 })
+	eventually(t, "the descriptor is closed", func() bool {
+		n := m.inode(t, "file")
+		m.srv.mu.RLock()
+		defer m.srv.mu.RUnlock()
+		return len(n.uncommon().open) == 0
+	})
 }

@@ -54,6 +54,9 @@ func (s *Server) intern(id ident) *Inode {
 	}
 	s.lastID++
 	n = &Inode{srv: s, key: id.key, typ: id.typ(), id: s.lastID, handle: id.handle, refs: 1}
+	if n.typ == unix.S_IFDIR {
+		n.dir = new(folder)
+	}
 	s.byKey[id.key] = n
 	return n
 }
@@ -99,9 +102,9 @@ func (s *Server) unref(n *Inode) {
 func (s *Server) gone(n *Inode, fd *pathFD) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n.orphan == nil {
+	if n.own().orphan == nil {
 		s.fds.retain(fd)
-		n.orphan = fd
+		n.own().orphan = fd
 	}
 }
 
@@ -116,7 +119,8 @@ func (s *Server) addView(v *View) {
 	s.mu.Lock()
 	s.views = append(s.views, v)
 	v.root.refs++
-	v.root.roots = append(v.root.roots, v)
+	r := v.root.own()
+	r.roots = append(r.roots, v)
 	s.mu.Unlock()
 }
 
@@ -124,7 +128,8 @@ func (s *Server) removeView(v *View) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.views = without(s.views, v)
-	v.root.roots = without(v.root.roots, v)
+	r := v.root.own()
+	r.roots = without(r.roots, v)
 	s.unref(v.root)
 }
 

@@ -81,7 +81,7 @@ func (s *session) orderData(cancel <-chan struct{}, h *fuse.InHeader, nodes ...*
 		}
 	}
 	for _, n := range nodes {
-		g := n.gate.get()
+		g := n.order()
 		if !g.lock(cancel, h.Pid) {
 			unlock()
 			return nil, unix.EINTR

@@ -50,8 +50,8 @@ type View struct {
 // node is an Inode as the kernel knows it in one view.
 type node struct {
 	*Inode
-	lookups uint64 // under View.mu
-	backing backing
+	lookups uint64   // under View.mu
+	backing *backing // under View.mu
 }
 
 // ErrHandedOver is what the second taker of a view's mount gets.
