@@ -79,6 +79,11 @@ func serve(ctx context.Context, conn *handshake.Conn, extra []hooks.Module) erro
 		err = g.live(ctx)
 	}
 	g.state.Store(stateEnding)
+	// Told before it is undone: klw-init has the host's mounts, and a replication can't end before it lets go of them.
+	if err != nil && !errors.Is(err, errStopped) {
+		slog.Error("the guard ends", "error", err)
+		conn.Send(&handshake.Message{Failed: shorten(err.Error())})
+	}
 	undone := g.undo.run()
 	if undone == nil {
 		undone = g.traces.remove()
@@ -88,9 +93,6 @@ func serve(ctx context.Context, conn *handshake.Conn, extra []hooks.Module) erro
 	}
 	if errors.Is(err, errStopped) {
 		slog.Info("the guard ends", "why", err)
-	} else if err != nil {
-		slog.Error("the guard ends", "error", err)
-		conn.Send(&handshake.Message{Failed: shorten(err.Error())})
 	}
 	conn.Close()
 	return errors.Join(err, undone)
