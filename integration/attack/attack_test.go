@@ -134,6 +134,7 @@ func short(text string) string {
 func makeBundle(t *testing.T, top, to string) {
 	t.Helper()
 	run(t, "cp", "-a", "--reflink=auto", filepath.Join(top, "apache-bundle")+"/.", to)
+	freshBackup(t, to)
 	policy, err := os.ReadFile(filepath.Join(to, "klw.policy"))
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +168,18 @@ func makeBundle(t *testing.T, top, to string) {
 	// struct vfs_cap_data, version 2, effective: CAP_SETUID (bit 7)
 	capable := []byte{1, 0, 0, 2, 1 << 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	if err := unix.Setxattr(filepath.Join(dir, "filecap"), "security.capability", capable, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freshBackup empties the replica: it belongs to the bundle that was copied.
+func freshBackup(t *testing.T, bundle string) {
+	t.Helper()
+	backup := filepath.Join(bundle, "backup")
+	if err := os.RemoveAll(backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(backup, 0o755); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -91,7 +92,8 @@ func (m *machine) apache(name string, edit func(*specs.Spec), policy func(string
 	if out, err := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(m.top, "apache-bundle")+"/.", to).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("copy the bundle: %w: %s", err, out)
 	}
-	if err := editConfig(to, edit); err != nil {
+	backup := filepath.Join(to, "backup") // it is the replica of another source
+	if err := errors.Join(os.RemoveAll(backup), os.Mkdir(backup, 0o755), editConfig(to, edit)); err != nil {
 		return "", err
 	}
 	file := filepath.Join(to, "klw.policy")
