@@ -64,14 +64,16 @@ type binder struct {
 	viewed   []string // mounts with rules again
 	m        *Module
 	seen     map[string]bound // by path as written
+	written  []*node          // the lists with their paths as written
 	warnings []Warning
 	errs     policy.ErrorList
 }
 
 // bound is a rule's path as it is in the container.
 type bound struct {
-	path string
-	ok   bool
+	path  string
+	ok    bool
+	links []string // on the way
 }
 
 func (b *binder) bind(p *policy.Policy) {
@@ -92,11 +94,17 @@ func (b *binder) bind(p *policy.Policy) {
 	b.warnLinks(general)
 	b.m.general = b.tree(nil, general)
 	b.m.lists = []*node{b.m.general}
+	b.plantWritten(general)
 	for _, id := range order {
 		b.warnLinks(general, perUser[id])
 		t := b.tree(perUser[id], general)
 		b.m.byUser[id] = t
 		b.m.lists = append(b.m.lists, t)
+		b.plantWritten(perUser[id], general)
+	}
+	b.checkLinks(general)
+	for _, id := range order {
+		b.checkLinks(perUser[id])
 	}
 }
 
@@ -172,7 +180,7 @@ func (b *binder) follow(r policy.FileRule) bound {
 		b.errorf(r.Pos, "paths that a view shows", "%s lies on %s, which the container has from the kernel: the rule can't be enforced", r.Path, u)
 		return bound{}
 	}
-	return bound{at, true}
+	return bound{at, true, links}
 }
 
 // covering gives the last mount on the way to a path.

@@ -21,6 +21,8 @@
 //     it needs nothing. A test compares the table with the list of operations.
 //  7. The time of a decision does not depend on how many rules there are, and an allowed call makes no garbage but the
 //     list of names that the server gives.
+//  8. The application doesn't choose what a rule is about: it can't put a symbolic link where a rule's path goes through,
+//     and a rule that goes through one which it may replace is not bound.
 //
 // # Dangers
 //

@@ -64,10 +64,15 @@ func (m *Module) onObject(rules *node, c *hooks.Call, need policy.Perm) hooks.Ve
 
 func (m *Module) onPlace(rules *node, c *hooks.Call, need policy.Perm) hooks.Verdict {
 	v := m.place(rules, c.Dir, c.Name, need)
-	if v.Refused() || c.Op != hooks.OpUnlink {
+	switch {
+	case v.Refused():
 		return v
+	case c.Op == hooks.OpSymlink:
+		return m.leads(c.Dir, c.Name)
+	case c.Op == hooks.OpUnlink:
+		return m.loosens(c.File, c.Dir, c.Name)
 	}
-	return m.loosens(c.File, c.Dir, c.Name)
+	return hooks.Allow
 }
 
 // object wants need on every name of f.

@@ -27,6 +27,14 @@ func (m *Module) rename(rules *node, c *hooks.Call) hooks.Verdict {
 	if v := m.differ(from, to, isDir(c.File) || isDir(c.NewFile)); v.Refused() {
 		return v
 	}
+	if isLink(c.File) {
+		if v := m.leads(c.NewDir, c.NewName); v.Refused() {
+			return v
+		}
+	}
+	if isLink(c.NewFile) && c.Flags&unix.RENAME_EXCHANGE != 0 {
+		return m.leads(c.Dir, c.Name)
+	}
 	if c.NewFile == nil || c.Flags&unix.RENAME_EXCHANGE != 0 {
 		return hooks.Allow
 	}
@@ -41,6 +49,11 @@ func (m *Module) link(rules *node, c *hooks.Call) hooks.Verdict {
 	names := namesOf(c.File)
 	if len(names) == 0 {
 		return nameless
+	}
+	if isLink(c.File) {
+		if v := m.leads(c.NewDir, c.NewName); v.Refused() {
+			return v
+		}
 	}
 	return m.differ(spot{names, ""}, spot{namesOf(c.NewDir), c.NewName}, false)
 }
