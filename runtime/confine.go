@@ -35,7 +35,7 @@ func confine(b *bundle.Bundle, warn func(string)) (views []handshake.Mount, kern
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, text := range taken {
+	for _, text := range append(taken, confineCapabilities(b.Spec.Process)...) {
 		warn(text)
 	}
 	b.Spec.Process.NoNewPrivileges = true

@@ -123,3 +123,26 @@ func TestPseudoFileSystemsAreNotBound(t *testing.T) {
 		}
 	}
 }
+
+func TestCapabilitiesBeneathTheGuard(t *testing.T) {
+	give := func(s *specs.Spec) {
+		caps := []string{"CAP_CHOWN", "CAP_NET_ADMIN", "CAP_BPF"}
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: caps, Permitted: caps, Effective: caps, Ambient: caps}
+	}
+	spec, warnings, err := confined(t, "@general\nfile / read\n", give)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := spec.Process.Capabilities
+	for _, set := range [][]string{c.Bounding, c.Permitted, c.Effective, c.Inheritable, c.Ambient} {
+		if slices.Contains(set, "CAP_NET_ADMIN") || slices.Contains(set, "CAP_BPF") {
+			t.Errorf("kept: %v", set)
+		}
+	}
+	if !slices.Contains(c.Bounding, "CAP_CHOWN") {
+		t.Errorf("CAP_CHOWN was taken too: %v", c.Bounding)
+	}
+	if text := strings.Join(warnings, "\n"); !strings.Contains(text, "CAP_NET_ADMIN") || !strings.Contains(text, "CAP_BPF") {
+		t.Errorf("warnings: %q", text)
+	}
+}

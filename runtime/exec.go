@@ -114,5 +114,6 @@ func (c *Container) execBundle(process *specs.Process) (*bundle.Bundle, error) {
 	}
 	b.Policy = &bundle.Policy{Policy: p, File: c.State.Policy, Text: text}
 	spec.Process.NoNewPrivileges = true
+	confineCapabilities(spec.Process)
 	return b, checkUser(b.Policy, b.Rootfs, spec.Process.User.UID)
 }
