@@ -40,6 +40,7 @@ func newBox(t *testing.T) *box {
 	t.Cleanup(func() {
 		b.delete()
 		b.nothingLeft()
+		b.eventsAreValid()
 	})
 	return b
 }

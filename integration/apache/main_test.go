@@ -20,6 +20,10 @@ const page = "<h1>the first page</h1>\n"
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if len(os.Args) > 2 && os.Args[1] == noBPF {
+		fmt.Fprintln(os.Stderr, runWithoutBPF(os.Args[2:]))
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "klw-apache-")
 	if err == nil {
 		defer os.RemoveAll(dir)

@@ -22,20 +22,26 @@ func TestRun(t *testing.T) {
 
 			const edited = "<h1>edited</h1>\n"
 			b.write("site/index.html", edited)
-			b.serves("/", edited)
+			b.soonServes("/", edited)
 			b.eventually("the edit is in backup", func() bool { return b.read("backup/index.html") == edited })
-			b.write("site/new.html", "new")
-			b.serves("/new.html", "new")
+			b.must(os.MkdirAll(b.path("site/folder"), 0o755))
+			b.write("site/folder/new.html.next", "new")
+			b.must(os.Rename(b.path("site/folder/new.html.next"), b.path("site/new.html"))) // as editors do
+			b.soonServes("/new.html", "new")
+			b.write("site/new.html.next", "new, and newer")
+			b.must(os.Rename(b.path("site/new.html.next"), b.path("site/new.html")))
+			b.soonServes("/new.html", "new, and newer")
+			b.serves("/folder/", "Index of /folder")
 			b.must(os.Remove(b.path("site/index.html")))
 			b.eventually("backup has the new page and not the old", func() bool {
 				_, err := os.Stat(b.path("backup/index.html"))
-				return os.IsNotExist(err) && b.read("backup/new.html") == "new"
+				return os.IsNotExist(err) && b.read("backup/new.html") == "new, and newer"
 			})
 
 			if e := b.exec("echo defaced >/var/www/html/new.html"); e.code == 0 || !strings.Contains(e.errOut, "Permission denied") {
 				t.Errorf("writing the page from inside: exit code %d, %s", e.code, e.errOut)
 			}
-			b.serves("/new.html", "new")
+			b.serves("/new.html", "new, and newer")
 			b.eventually("the refusal is in the events", func() bool { return b.event(b.defacing) != nil })
 
 			if code := r.stop(sig); code != 0 {
@@ -51,8 +57,13 @@ func TestRun(t *testing.T) {
 			if b.event(b.defacing) == nil {
 				t.Error("the refusal isn't in the events after the end")
 			}
-			if b.read("backup/new.html") != "new" || b.read("site/new.html") != "new" {
-				t.Error("the page isn't what it was")
+			for _, dir := range []string{"site", "backup"} {
+				if got := b.read(dir + "/new.html"); got != "new, and newer" {
+					t.Errorf("%s/new.html is %q", dir, got)
+				}
+				if _, err := os.Stat(b.path(dir + "/folder")); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

@@ -115,6 +115,17 @@ func (b *box) serves(path, text string) {
 	}
 }
 
+// soonServes is serves for what the host has just changed: it shows within a second (package view).
+func (b *box) soonServes(path, text string) {
+	b.Helper()
+	for end := time.Now().Add(1100 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, body := b.get(path); body == text {
+			return
+		}
+	}
+	b.serves(path, text)
+}
+
 // exec runs a script in the container, as root.
 func (b *box) exec(script string) result {
 	b.Helper()
@@ -150,7 +161,7 @@ func (b *box) events() (list []audit.Event) {
 	return list
 }
 
-// event finds one that has these words in its line of JSON.
+// event finds the first event of a kind.
 func (b *box) event(is func(audit.Event) bool) *audit.Event {
 	b.Helper()
 	for _, e := range b.events() {
