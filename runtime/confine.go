@@ -18,7 +18,7 @@ var kernelMounts = []string{"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgrou
 
 // Of proc: what changes or tells about the whole host.
 var (
-	procReadonly = []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "asound"}
+	procReadonly = []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "asound", "mtrr", "dynamic_debug", "driver"}
 	procMasked   = []string{"kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi", "acpi",
 		"kallsyms", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "interrupts"}
 	sysMasked = []string{"firmware", "devices/virtual/powercap", "kernel/security", "kernel/debug", "kernel/tracing", "fs/bpf"}

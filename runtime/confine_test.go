@@ -82,7 +82,8 @@ func TestEveryProcIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, proc := range []string{"/proc", "/other/proc"} {
-		if !slices.Contains(spec.Linux.ReadonlyPaths, proc+"/sys") || !slices.Contains(spec.Linux.MaskedPaths, proc+"/kcore") {
+		if !slices.Contains(spec.Linux.ReadonlyPaths, proc+"/sys") || !slices.Contains(spec.Linux.ReadonlyPaths, proc+"/mtrr") ||
+			!slices.Contains(spec.Linux.MaskedPaths, proc+"/kcore") {
 			t.Errorf("%s is open: %v %v", proc, spec.Linux.ReadonlyPaths, spec.Linux.MaskedPaths)
 		}
 	}

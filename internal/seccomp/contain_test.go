@@ -83,6 +83,7 @@ func TestContainList(t *testing.T) {
 		{"socket", [6]uint64{high | unix.AF_VSOCK, 1}}, {"socket", [6]uint64{unix.AF_INET, unix.SOCK_PACKET | unix.SOCK_CLOEXEC, 3}},
 		{"socket", [6]uint64{unix.AF_NETLINK, 3, unix.NETLINK_AUDIT}}, {"socketpair", [6]uint64{unix.AF_TIPC, 1}},
 		{"ioctl", [6]uint64{0, high | unix.TIOCSTI}}, {"seccomp", [6]uint64{1, high | 8}},
+		{"ioctl", [6]uint64{0, unix.TIOCCONS}}, {"ioctl", [6]uint64{0, high | unix.TIOCSETD}},
 		{"io_uring_enter", [6]uint64{3}}, {"open_tree", [6]uint64{0, 0, 0}},
 	}
 	allowed := []call{
@@ -91,7 +92,7 @@ func TestContainList(t *testing.T) {
 		{"clone", [6]uint64{unix.CLONE_NEWTIME | high}}, {"mknod", [6]uint64{0, unix.S_IFIFO}}, {"mknod", [6]uint64{0, 0}},
 		{"socket", [6]uint64{high | unix.AF_INET6, unix.SOCK_DGRAM}}, {"socket", [6]uint64{unix.AF_INET, unix.SOCK_RAW, 1}},
 		{"socket", [6]uint64{unix.AF_NETLINK, 3, high}}, {"socketpair", [6]uint64{unix.AF_UNIX, 1}},
-		{"ioctl", [6]uint64{0, unix.TIOCGWINSZ}}, {"seccomp", [6]uint64{1, 2}}, {"prctl", [6]uint64{unix.PR_SET_SECCOMP, 2}},
+		{"ioctl", [6]uint64{0, unix.TIOCGWINSZ}}, {"ioctl", [6]uint64{0, unix.TIOCGETD}}, {"seccomp", [6]uint64{1, 2}}, {"prctl", [6]uint64{unix.PR_SET_SECCOMP, 2}},
 		{"chroot", [6]uint64{}}, {"ptrace", [6]uint64{}}, {"process_vm_readv", [6]uint64{}}, {"pidfd_getfd", [6]uint64{}},
 		{"personality", [6]uint64{8}}, {"modify_ldt", [6]uint64{}}, {"kcmp", [6]uint64{}}, {"vhangup", [6]uint64{}},
 		{"statmount", [6]uint64{}}, {"listmount", [6]uint64{}}, {"landlock_create_ruleset", [6]uint64{}},

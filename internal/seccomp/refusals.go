@@ -42,6 +42,8 @@ const (
 	whyPorts   = "reaches hardware past the kernel"
 	whyQuota   = "acts on whole file systems of the host"
 	whyTTY     = "types into the terminal of whoever started the container"
+	whyConsole = "takes what is written to the machine's console"
+	whyLine    = "loads line disciplines, some of which make network interfaces of the host"
 )
 
 // arg32 is a condition on an argument that the kernel declares as int, unsigned, uid_t, umode_t …: it looks at the low
@@ -98,12 +100,17 @@ func Refusals() []Refusal {
 		all("clock_adjtime", whyClock),
 		all("iopl", whyPorts), all("ioperm", whyPorts),
 		some("ioctl", "TIOCSTI, TIOCLINUX", whyTTY, unix.EPERM,
-			[]cond{arg32(1, opMasked, 0xffffffff, unix.TIOCSTI)}, []cond{arg32(1, opMasked, 0xffffffff, unix.TIOCLINUX)}),
+			command(unix.TIOCSTI), command(unix.TIOCLINUX)),
+		some("ioctl", "TIOCCONS", whyConsole, unix.EPERM, command(unix.TIOCCONS)),
+		some("ioctl", "TIOCSETD", whyLine, unix.EPERM, command(unix.TIOCSETD)),
 	}
 	list = append(list, sockets("socket")...)
 	list = append(list, sockets("socketpair")...)
 	return append(list, setuids()...)
 }
+
+// command is an ioctl(2) of that number.
+func command(number uint32) []cond { return []cond{arg32(1, opMasked, 0xffffffff, number)} }
 
 // all refuses every call of that name.
 func all(call, why string) Refusal { return some(call, "", why, unix.EPERM) }

@@ -100,7 +100,8 @@ func family(n uint32) string   { return nameOf(familyWords[:], n) }
 func sockType(n uint32) string { return nameOf(typeWords[:], n&0xf) }
 
 func ioctlText(n uint32) string {
-	return nameOf([]word[uint32]{{"TIOCSTI", unix.TIOCSTI}, {"TIOCLINUX", unix.TIOCLINUX}}, n)
+	return nameOf([]word[uint32]{{"TIOCSTI", unix.TIOCSTI}, {"TIOCLINUX", unix.TIOCLINUX},
+		{"TIOCCONS", unix.TIOCCONS}, {"TIOCSETD", unix.TIOCSETD}}, n)
 }
 
 func device32(mode uint32) string {
