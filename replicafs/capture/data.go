@@ -24,7 +24,7 @@ func (m *Module) recordWrite(c *hooks.Call, r *hooks.Result) {
 	}
 	seq, ok := m.writes(id, c.Offset, c.Data[:r.N], flags, r, c.File)
 	if ok && flags&journal.Sync != 0 && m.o.Disk {
-		m.o.Journal.Sync(seq) // an error stays in the journal
+		_ = m.o.Journal.Sync(seq) // an error stays in the journal: every further change is refused
 	}
 }
 

@@ -72,8 +72,11 @@ func waitReady(ctx context.Context, cmd *exec.Cmd, r *os.File) error {
 		line, _ := bufio.NewReader(r).ReadString('\n')
 		said <- strings.TrimSpace(line)
 	}()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // what is wrong is said on the pipe
+		close(ended)
+	}()
 	var line string
 	select {
 	case line = <-said:

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -92,14 +93,15 @@ func (r *run) contents(src, dst int, o object, id uint64, full string) error {
 	if err := unix.Fstatat(dst, "", &have, unix.AT_EMPTY_PATH); err != nil {
 		return err
 	}
-	if r.Full || have.Size != o.st.Size || have.Mtim != o.st.Mtim {
+	changed := !r.Since.IsZero() && !time.Unix(o.st.Ctim.Unix()).Before(r.Since)
+	if r.Full || changed || have.Size != o.st.Size || have.Mtim != o.st.Mtim {
 		return r.fetch(src, o, id, full)
 	}
 	return nil
 }
 
 // attributes journals a mode, owner or time that differs. A file's time waits for its contents.
-func (r *run) attributes(o object, dst int, id uint64, full string) error {
+func (r *run) attributes(o object, dst int, id uint64) error {
 	var have unix.Stat_t
 	if err := unix.Fstatat(dst, "", &have, unix.AT_EMPTY_PATH); err != nil {
 		return err

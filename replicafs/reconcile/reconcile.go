@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,7 @@ type Options struct {
 	Source   *replicafs.Source
 	Replica  string                          // path of the destination
 	Full     bool                            // compare all contents, not only of files whose size or time differs
+	Since    time.Time                       // and those changed (ctime) since then; zero: no
 	Identify func(fd int) (inode.Key, error) // as the module's files do
 	SetID    func(inode.Key, uint64)         // told of every object
 	Open     func(id uint64) bool            // whether an object without a name is open; nil: none is
@@ -72,7 +74,7 @@ func (r *run) run() error {
 		return err
 	}
 	r.claim(root.key, replica.RootID)
-	if err := r.attributes(root, dst, replica.RootID, ""); err != nil {
+	if err := r.attributes(root, dst, replica.RootID); err != nil {
 		return err
 	}
 	if err := r.xattrs(r.Source.FD, dst, replica.RootID); err != nil {
@@ -211,7 +213,7 @@ func (r *run) pair(p place, name string, src, dst int, o object, id uint64) erro
 		return r.make(p, name, src, o, full)
 	}
 	r.claim(o.key, id)
-	if err := r.attributes(o, dst, id, full); err != nil {
+	if err := r.attributes(o, dst, id); err != nil {
 		return err
 	}
 	if err := r.xattrs(src, dst, id); err != nil {

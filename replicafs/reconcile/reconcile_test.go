@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -60,8 +61,8 @@ func identify(fd int) (inode.Key, error) {
 	return inode.Key{Dev: st.Dev, Ino: st.Ino}, err
 }
 
-func (b *bench) run(full bool) (Result, error) {
-	return Run(Options{Journal: b.w, Source: b.source, Replica: b.dst, Full: full, Identify: identify,
+func (b *bench) run(full bool, since time.Time) (Result, error) {
+	return Run(Options{Journal: b.w, Source: b.source, Replica: b.dst, Full: full, Since: since, Identify: identify,
 		SetID: func(inode.Key, uint64) {}, Why: "test"})
 }
 
@@ -127,6 +128,9 @@ func mess(rt *rapid.T, root, label string) {
 	}
 }
 
+// tick is more than the clock of file systems is coarse.
+const tick = 20 * time.Millisecond
+
 // TestAnyTreeBecomesEqual: whatever the source became while nobody looked, one run makes the replica equal, and a
 // second one finds nothing.
 func TestAnyTreeBecomesEqual(t *testing.T) {
@@ -138,15 +142,16 @@ func TestAnyTreeBecomesEqual(t *testing.T) {
 		defer os.RemoveAll(dir)
 		defer b.close()
 		for _, label := range []string{"first", "second"} {
+			began := time.Now().Add(-tick)
 			mess(rt, b.src, label)
-			_, err := b.run(rapid.Bool().Draw(rt, "full"))
+			_, err := b.run(rapid.Bool().Draw(rt, "full"), began)
 			must(rt, err)
 			b.apply(rt)
 			if d := b.differences(rt); d != "" {
 				rt.Fatalf("after the %s run:\n%s", label, d)
 			}
 		}
-		res, err := b.run(false)
+		res, err := b.run(false, time.Time{})
 		must(rt, err)
 		if res.Changes != 0 || res.Files != 0 {
 			rt.Fatalf("equal trees gave %+v", res)
@@ -225,7 +230,7 @@ func TestDestinationInside(t *testing.T) {
 	must(t, os.Mkdir(b.dst, 0o700))
 	_, err := replica.Prepare(b.dst, replica.Origin{UUID: "u"})
 	must(t, err)
-	if _, err := b.run(false); !errors.Is(err, ErrNested) {
+	if _, err := b.run(false, time.Time{}); !errors.Is(err, ErrNested) {
 		t.Errorf("got %v", err)
 	}
 }

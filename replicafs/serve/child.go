@@ -192,9 +192,9 @@ func (a *applier) mark(seq uint64) {
 
 var errApplier = errors.New("klw-replica doesn't get on")
 
-// waitApplied waits until the record was applied. It gives up when there was no progress for the time patience.
-func (a *applier) waitApplied(seq uint64, patience time.Duration) error {
-	wake := time.AfterFunc(patience, a.change.Broadcast)
+// waitApplied waits until the record was applied. It gives up when there was no progress for the time stuck.
+func (a *applier) waitApplied(seq uint64) error {
+	wake := time.AfterFunc(stuck, a.change.Broadcast)
 	defer wake.Stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -205,9 +205,9 @@ func (a *applier) waitApplied(seq uint64, patience time.Duration) error {
 		}
 		if a.progress != last {
 			last, since = a.progress, time.Now()
-			wake.Reset(patience)
+			wake.Reset(stuck)
 		}
-		if time.Since(since) >= patience {
+		if time.Since(since) >= stuck {
 			return fmt.Errorf("%w (record %d of %d) %s", errApplier, a.progress.Applied, seq, a.failure)
 		}
 		a.change.Wait()

@@ -11,13 +11,13 @@ import (
 
 // compare journals what the replica has otherwise than the source. It runs inside Module.Exclusive, when the applier
 // has applied everything.
-func (s *server) compare(full bool, why string) error {
+func (s *server) compare(full bool, since time.Time, why string) error {
 	s.applier.mu.Lock()
 	copied := s.applier.fetched + s.applier.progress.Fetched
 	s.applier.mu.Unlock()
 	began := time.Now()
 	res, err := reconcile.Run(reconcile.Options{
-		Journal: s.journal, Source: s.source, Replica: s.paths.destination, Full: full,
+		Journal: s.journal, Source: s.source, Replica: s.paths.destination, Full: full, Since: since,
 		Identify: s.view.Identify, SetID: s.module.SetID, Open: s.module.Orphan, Why: why,
 		Wait: s.waitForRoom(),
 	})
@@ -84,17 +84,17 @@ func (s *server) watchUnknown() {
 }
 
 func (s *server) resyncNow(path string) error {
-	if err := s.applier.waitApplied(s.journal.Seq(), stuck); err != nil { // most of it while changes go on
+	if err := s.applier.waitApplied(s.journal.Seq()); err != nil { // most of it while changes go on
 		return err
 	}
 	return s.module.Exclusive(func() error {
-		if err := s.applier.waitApplied(s.journal.Seq(), stuck); err != nil {
+		if err := s.applier.waitApplied(s.journal.Seq()); err != nil {
 			return err
 		}
 		s.module.Reset()
 		s.mu.Lock()
 		s.resync++
 		s.mu.Unlock()
-		return s.compare(false, "changed past the mount: "+path)
+		return s.compare(false, time.Time{}, "changed past the mount: "+path)
 	})
 }

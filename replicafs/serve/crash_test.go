@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
+
+	"klw/replicafs/ops"
 )
 
 func steps(t *testing.T, seed int) []step {
@@ -104,18 +107,88 @@ func TestChangesWhileAway(t *testing.T) {
 	must(t, os.Link(p.src+"/fifo", p.src+"/fifo2"))
 	must(t, unix.Removexattr(p.src+"/file", "user.colour"))
 	must(t, os.Chmod(p.src, 0o711))
+	rewrite(t, p.src+"/sparse", "DNE", 8<<20) // same size, same time
 	p.start()
 	p.settle()
 	p.same()
 	must(t, syscall.Kill(p.status().PID, syscall.SIGKILL))
 	must(t, unmountDead(p.mnt))
-	info, err := os.Stat(p.src + "/file")
-	must(t, err)
-	must(t, os.WriteFile(p.src+"/file", []byte("HELLO"), 0))
-	must(t, os.Chtimes(p.src+"/file", info.ModTime(), info.ModTime()))
+	rewrite(t, p.src+"/file", "HELLO", 0)
 	p.start()
 	p.settle()
 	p.same()
+}
+
+// rewrite changes contents and leaves the size and time as they were.
+func rewrite(t *testing.T, path, text string, off int64) {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	must(t, pwrite(path, text, off, 0))
+	must(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+}
+
+// TestDestinationFull: the applier says what it lacks and goes on when it has it.
+func TestDestinationFull(t *testing.T) {
+	p := newPairing(t)
+	must(t, unix.Mount("tmpfs", p.dst, "tmpfs", 0, "size=4m"))
+	t.Cleanup(func() { unix.Unmount(p.dst, unix.MNT_DETACH) })
+	p.start()
+	for i := range 8 {
+		must(t, os.WriteFile(fmt.Sprintf("%s/f%d", p.mnt, i), make([]byte, 1<<20), 0o600))
+	}
+	for late := time.Now().Add(5 * time.Second); !strings.Contains(p.status().Error, "no space left"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("%+v", p.status())
+		}
+	}
+	must(t, unix.Mount("", p.dst, "", unix.MS_REMOUNT, "size=40m"))
+	p.settle()
+	p.same()
+	if st := p.status(); st.Error != "" || st.Restarts != 0 {
+		t.Errorf("%+v", st)
+	}
+	p.stop()
+}
+
+// TestDeepAndMany: a replica on another file system, deep paths, and many names.
+func TestDeepAndMany(t *testing.T) {
+	p := newPairing(t)
+	must(t, unix.Mount("tmpfs", p.dst, "tmpfs", 0, "size=64m"))
+	t.Cleanup(func() { unix.Unmount(p.dst, unix.MNT_DETACH) })
+	deep, err := os.Open(p.src)
+	must(t, err)
+	name := strings.Repeat("d", 200)
+	for range 40 { // longer than a path may be
+		must(t, unix.Mkdirat(int(deep.Fd()), name, 0o700))
+		fd, err := unix.Openat(int(deep.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		must(t, err)
+		deep.Close()
+		deep = os.NewFile(uintptr(fd), "deep")
+	}
+	fd, err := unix.Openat(int(deep.Fd()), "bottom", unix.O_CREAT|unix.O_WRONLY, 0o600)
+	must(t, err)
+	_, err = unix.Write(fd, []byte("found"))
+	must(t, err)
+	unix.Close(fd)
+	deep.Close()
+	for i := range 1500 {
+		must(t, os.WriteFile(fmt.Sprintf("%s/many%d", p.src, i), nil, 0o600))
+	}
+	p.start()
+	p.settle()
+	for i := range 1500 {
+		must(t, os.Rename(fmt.Sprintf("%s/many%d", p.mnt, i), fmt.Sprintf("%s/more%d", p.mnt, i)))
+	}
+	must(t, os.Rename(p.mnt+"/"+name, p.mnt+"/top"))
+	p.settle()
+	rep, err := ops.Verify(context.Background(), p.root, p.src)
+	must(t, err)
+	if !rep.Equal() || rep.Objects != 1+40+1+1500 {
+		t.Errorf("%d objects, differences %+v", rep.Objects, rep.Differences)
+	}
+	p.stop()
+	run(t, "rm", "-rf", p.src+"/top", p.dst+"/top")
 }
 
 func unmountDead(path string) error {

@@ -151,7 +151,7 @@ func (s *server) start() (err error) {
 	s.later(func() { close(fed) })
 	go s.applier.feed(fed)
 	go s.applier.supervise()
-	if err := s.applier.waitApplied(s.journal.Seq(), stuck); err != nil {
+	if err := s.applier.waitApplied(s.journal.Seq()); err != nil {
 		return err
 	}
 	s.master = hooks.NewMaster(func(c *hooks.Call, m hooks.Info, v hooks.Verdict) {
@@ -162,7 +162,11 @@ func (s *server) start() (err error) {
 	}
 	s.later(func() { s.control.Close() })
 	s.handle()
-	go s.control.Serve()
+	go func() {
+		if err := s.control.Serve(); err != nil {
+			slog.Error("control socket", "error", err)
+		}
+	}()
 	return s.mount()
 }
 
@@ -195,7 +199,7 @@ func (s *server) mount() (err error) {
 		if err := s.view.AttachTo(s.paths.mountpoint); err != nil {
 			return err
 		}
-		return s.compare(!s.kept.clean, s.kept.why())
+		return s.compare(!s.kept.clean, s.kept.since, s.kept.why())
 	})
 	if err != nil {
 		return err

@@ -48,6 +48,9 @@ func takeFolder(f replicafs.Folder) (*os.File, error) {
 	return lock, err
 }
 
+// clockTick is more than the clock of file systems is coarse, or adjusted at a time.
+const clockTick = time.Second
+
 // dyingTime is how long a predecessor that was killed may take to be gone.
 const dyingTime = time.Second
 
@@ -56,8 +59,9 @@ func flock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.
 // kept is what earlier runs left.
 type kept struct {
 	config replicafs.Config
-	clean  bool // the last run ended in good order, and with this destination
-	fresh  bool // the destination was empty
+	clean  bool      // the last run ended in good order, and with this destination
+	fresh  bool      // the destination was empty
+	since  time.Time // of the clean end
 }
 
 func (k kept) why() string {
@@ -78,8 +82,11 @@ func takeUp(f replicafs.Folder, p paths, ack string) (kept, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return k, err
 	}
-	_, cleanErr := os.Stat(f.Clean())
+	ended, cleanErr := os.Stat(f.Clean())
 	k.clean = cleanErr == nil && old.Destination == p.destination
+	if k.clean {
+		k.since = ended.ModTime().Add(-clockTick)
+	}
 	origin, err := replica.ReadOrigin(p.destination)
 	switch {
 	case err == nil && origin.Source == p.source:

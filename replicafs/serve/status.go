@@ -78,7 +78,7 @@ func (s *server) verify(ctx context.Context) (ops.Report, error) {
 	if state != "running" {
 		return ops.Report{}, control.Errorf(control.CodeConflict, "the replication is %s", state)
 	}
-	if err := s.applier.waitApplied(max(copyTo, s.journal.Seq()), stuck); err != nil {
+	if err := s.applier.waitApplied(max(copyTo, s.journal.Seq())); err != nil {
 		return ops.Report{}, err
 	}
 	c := compare.New(s.source.FD, s.paths.destination)
@@ -89,7 +89,7 @@ func (s *server) verify(ctx context.Context) (ops.Report, error) {
 		Differences: []ops.Difference{}}
 	err := s.module.Exclusive(func() error {
 		rep.Sequence = s.journal.Seq()
-		if err := s.applier.waitApplied(rep.Sequence, stuck); err != nil {
+		if err := s.applier.waitApplied(rep.Sequence); err != nil {
 			return err
 		}
 		diffs, err := c.Again(ctx)
