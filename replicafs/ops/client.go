@@ -183,6 +183,19 @@ func unmountDead(c replicafs.Config) error {
 	return nil
 }
 
+// Resync has a running replication compare everything, contents too, and journal what the replica has otherwise. It
+// returns when that is journaled; StatusOf tells when it is applied.
+func Resync(ctx context.Context, root layout.Root, source string) error {
+	f, c, err := find(root, source)
+	if err != nil {
+		return err
+	}
+	if !running(f) {
+		return fmt.Errorf("%s: %w at present", c.Source, ErrNotReplicated)
+	}
+	return call(ctx, f, MethodResync, nil)
+}
+
 // Verify compares a source with its replica.
 func Verify(ctx context.Context, root layout.Root, source string) (Report, error) {
 	f, c, err := find(root, source)

@@ -19,8 +19,11 @@ const (
 	AckDisk   Ack = "disk"   // the journal is on disk
 )
 
-// MethodStop asks a klw-replicafs to end in good order.
-const MethodStop = "replica.stop"
+// The methods of klw-replicafs that package control doesn't name.
+const (
+	MethodStop   = "replica.stop"   // end in good order
+	MethodResync = "replica.resync" // compare all contents, journal what differs
+)
 
 // MountOptions describe a replication to start.
 type MountOptions struct {

@@ -64,9 +64,11 @@ func (a *Applier) applyLink(r *journal.Record) error {
 func (a *Applier) applyUnlink(r *journal.Record) error {
 	if d := (dentry{r.Parent, r.Name}); r.Object == 0 { // not ours: somebody else made it here
 		if a.index.at(d) == nil {
-			return a.clear(d)
+			if err := a.clear(d); err != nil {
+				return err
+			}
 		}
-		return nil
+		return a.parentTimes(r)
 	}
 	n := a.index.nodes[r.Object]
 	if n == nil {

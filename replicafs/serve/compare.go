@@ -72,7 +72,7 @@ func (s *server) watchUnknown() {
 		}
 		slog.Warn("changed past the mount, comparing", "path", path)
 		began := time.Now()
-		if err := s.resyncNow(path); err != nil {
+		if err := s.compareAgain(false, "changed past the mount: "+path); err != nil {
 			slog.Error("compare again", "error", err)
 		}
 		select {
@@ -83,7 +83,8 @@ func (s *server) watchUnknown() {
 	}
 }
 
-func (s *server) resyncNow(path string) error {
+// compareAgain compares source and replica while the server is at work.
+func (s *server) compareAgain(full bool, why string) error {
 	if err := s.applier.waitApplied(s.journal.Seq()); err != nil { // most of it while changes go on
 		return err
 	}
@@ -95,6 +96,6 @@ func (s *server) resyncNow(path string) error {
 		s.mu.Lock()
 		s.resync++
 		s.mu.Unlock()
-		return s.compare(false, time.Time{}, "changed past the mount: "+path)
+		return s.compare(full, time.Time{}, why)
 	})
 }

@@ -341,6 +341,27 @@ func TestReplicaTamperedWith(t *testing.T) {
 	}
 }
 
+// TestVerifyAndResync: contents that were changed in the replica behind its back are shown, and put right when asked.
+func TestVerifyAndResync(t *testing.T) {
+	p := replicate(t, furnish(t))
+	p.settle()
+	rewrite(t, p.dst+"/dir/big", "rot", 1<<20)
+	must(t, os.Chmod(p.dst+"/dir/sub", 0o700))
+	must(t, os.WriteFile(p.dst+"/extra", nil, 0o600))
+	rep, err := ops.Verify(context.Background(), p.root, p.src)
+	must(t, err)
+	found := map[string]bool{}
+	for _, d := range rep.Differences {
+		found[d.Path+" "+d.What] = true
+	}
+	if !found["/dir/big content"] || !found["/dir/sub mode"] || !found["/extra extra"] {
+		t.Errorf("%+v", rep.Differences)
+	}
+	must(t, ops.Resync(context.Background(), p.root, p.src))
+	p.settle()
+	p.same()
+}
+
 // TestChangedPastTheMount: what is done to the source underneath is found when it is met through the mount.
 func TestChangedPastTheMount(t *testing.T) {
 	p := newPairing(t)

@@ -157,6 +157,11 @@ func (p *pairing) snapshots() (source, replica map[string]string) {
 }
 
 func (p *pairing) cleanup() {
+	for _, bad := range []string{"DATA RACE", "panic:"} { // go test with GOFLAGS=-race builds the programs so
+		if strings.Contains(p.log(), bad) {
+			p.t.Errorf("a program says %s", bad)
+		}
+	}
 	if p.t.Failed() {
 		p.t.Logf("log:\n%s", p.log())
 	}

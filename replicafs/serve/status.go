@@ -21,6 +21,12 @@ func (s *server) handle() {
 	control.Handle(s.control, control.MethodModuleList, func(context.Context, struct{}) ([]control.Module, error) {
 		return s.modules(), nil
 	})
+	control.Handle(s.control, ops.MethodResync, func(context.Context, struct{}) (struct{}, error) {
+		if err := s.ready(); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, s.compareAgain(true, "asked for")
+	})
 	control.Handle(s.control, ops.MethodStop, func(context.Context, struct{}) (struct{}, error) {
 		s.ask()
 		return struct{}{}, nil
@@ -35,6 +41,16 @@ func (s *server) modules() []control.Module {
 			Monitors: e.Monitors.String(), Master: "replicafs", Loaded: true, Permanent: e.Permanent, Calls: e.Calls, Refused: e.Refused})
 	}
 	return list
+}
+
+// ready refuses what takes a mount that serves.
+func (s *server) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != "running" {
+		return control.Errorf(control.CodeConflict, "the replication is %s", s.state)
+	}
+	return nil
 }
 
 func (s *server) status() ops.Status {
@@ -72,13 +88,10 @@ func (s *server) status() ops.Status {
 // verify compares source and replica. Most of it happens while changes go on; what seems to differ is looked at again
 // when everything is applied and nothing changes.
 func (s *server) verify(ctx context.Context) (ops.Report, error) {
-	s.mu.Lock()
-	copyTo, state := s.copyTo, s.state
-	s.mu.Unlock()
-	if state != "running" {
-		return ops.Report{}, control.Errorf(control.CodeConflict, "the replication is %s", state)
+	if err := s.ready(); err != nil {
+		return ops.Report{}, err
 	}
-	if err := s.applier.waitApplied(max(copyTo, s.journal.Seq())); err != nil {
+	if err := s.applier.waitApplied(s.journal.Seq()); err != nil {
 		return ops.Report{}, err
 	}
 	c := compare.New(s.source.FD, s.paths.destination)
