@@ -44,8 +44,9 @@ func (i *Init) Ready() error {
 	if i.config.Fifo && !i.config.Exec {
 		return i.await(StepReady)
 	}
-	if err := i.await(StepExecute); err != nil {
-		return err
+	klwInit := i.pid
+	if err := i.await(StepExecute); err != nil || i.pid != klwInit {
+		return err // the process of an exec has executed when klw-init says so
 	}
 	m, err := i.receive()
 	switch {
@@ -83,7 +84,7 @@ func (i *Init) await(want Step) error {
 		switch m.Step {
 		case want:
 			if m.PID != 0 {
-				i.executed(m.PID)
+				return i.executed(m.PID)
 			}
 			return nil
 		case StepLimit:
@@ -102,12 +103,14 @@ func (i *Init) await(want Step) error {
 // receive gives the next step; warnings go to the caller, errors are returned.
 func (i *Init) receive() (Message, error) {
 	for {
-		m, err := i.wire.Receive()
+		m, sender, err := i.wire.receive()
 		switch {
+		case err == nil && sender != i.pid, err != nil && sender != 0 && sender != i.pid:
+			// Somebody in the container has got hold of the wire.
 		case err != nil:
 			return m, err
 		case m.Error != nil:
-			if m.PID != 0 {
+			if isChild(m.PID) {
 				reap(m.PID)
 			}
 			return m, m.Error
@@ -178,9 +181,27 @@ func (i *Init) Close() error {
 }
 
 // executed takes over the process that klw-init, which is now ending, started in the pid namespace of the container.
-func (i *Init) executed(pid int) {
+func (i *Init) executed(pid int) error {
+	if !isChild(pid) {
+		return fmt.Errorf("klw-init told of process %d, which it didn't make", pid)
+	}
 	reap(i.pid)
 	i.pid = pid
+	return nil
+}
+
+// isChild tells whether a process is a child of ours, which nobody has reaped.
+func isChild(pid int) bool {
+	if pid <= 0 {
+		return false
+	}
+	var none unix.Siginfo
+	for {
+		err := unix.Waitid(unix.P_PID, pid, &none, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err == nil
+		}
+	}
 }
 
 // reap takes a child away that has ended, or is about to.

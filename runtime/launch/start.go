@@ -99,6 +99,10 @@ func (s *starter) start() (*Init, error) {
 		return nil, fmt.Errorf("making a socket pair: %w", err)
 	}
 	s.own(wires[1])
+	if err := Wire(wires[0]).Identify(); err != nil {
+		unix.Close(wires[0])
+		return nil, err
+	}
 	pid, err := s.spawn(exe, wires[1])
 	if err != nil {
 		unix.Close(wires[0])

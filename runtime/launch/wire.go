@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -72,7 +73,8 @@ func NewError(err error) *Error {
 	return e
 }
 
-// Wire is one end of the connection.
+// Wire is one end of the connection. klw-init's end is open in the process that an exec makes in the container's pid
+// namespace, until that has executed: who may trace there can take it. klw-runc therefore listens to klw-init alone.
 type Wire int
 
 const maxPacket = 64 << 10
@@ -94,21 +96,49 @@ var ErrClosed = errors.New("the other side has gone")
 
 // Receive waits for one message.
 func (w Wire) Receive() (Message, error) {
-	var m Message
+	m, _, err := w.receive()
+	return m, err
+}
+
+// Identify makes the kernel name the sender of each message from now on.
+func (w Wire) Identify() error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(w), unix.SOL_SOCKET, unix.SO_PASSCRED, 1))
+}
+
+// receive also gives the process that sent the message, 0 without Identify.
+func (w Wire) receive() (m Message, sender int, err error) {
 	b := make([]byte, maxPacket)
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	for {
-		n, _, err := unix.Recvfrom(int(w), b, 0)
+		n, oobn, _, _, err := unix.Recvmsg(int(w), b, oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.ECONNRESET || err == nil && n == 0:
-			return m, ErrClosed
+			return m, 0, ErrClosed
 		case err != nil:
-			return m, fmt.Errorf("receiving from the other side: %w", err)
+			return m, 0, fmt.Errorf("receiving from the other side: %w", err)
 		}
-		if err := json.Unmarshal(b[:n], &m); err != nil {
-			return m, fmt.Errorf("decoding a message: %w", err)
+		if sender, err = credentials(oob[:oobn]); err != nil {
+			return m, 0, fmt.Errorf("receiving from the other side: %w", err)
 		}
-		return m, nil
+		err = json.Unmarshal(b[:n], &m)
+		if err != nil {
+			err = fmt.Errorf("decoding a message: %w", err)
+		}
+		return m, sender, err
 	}
+}
+
+func credentials(oob []byte) (pid int, err error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return 0, err
+	}
+	for i := range messages {
+		if c, err := unix.ParseUnixCredentials(&messages[i]); err == nil {
+			return int(c.Pid), nil
+		}
+	}
+	return 0, nil
 }
