@@ -31,7 +31,14 @@ func Delete(root layout.Root, id string, force bool, warn func(string)) error {
 		return err
 	}
 	c := &Container{ID: id, Root: root, Dir: root.Container(id)}
-	unlock, err := c.lock()
+	wait := patience
+	if force {
+		wait = stuckTime
+	}
+	unlock, err := c.lockWithin(wait)
+	if force && errors.Is(err, errBusy) {
+		unlock, err = c.takeLock()
+	}
 	if err != nil {
 		if force && errors.Is(err, ErrNotExist) {
 			return nil
@@ -53,6 +60,18 @@ func Delete(root layout.Root, id string, force bool, warn func(string)) error {
 		return fmt.Errorf("cannot delete container %s: it is %s, not stopped (kill it first, or use --force)", id, status)
 	}
 	return c.destroy(warn)
+}
+
+// takeLock takes the lock from a klw-runc that waits for the container: whoever is in there can stop a process that
+// enters it before it executes. Without processes there is nothing to wait for.
+func (c *Container) takeLock() (unlock func(), err error) {
+	if err := c.reload(); err != nil {
+		return nil, err
+	}
+	if err := c.killAll(); err != nil {
+		return nil, err
+	}
+	return c.lock()
 }
 
 // destroy undoes what State says was made, then runs the poststop hooks, whose failure is a warning. It is what a

@@ -8,6 +8,10 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"klw/internal/handshake"
+	"klw/internal/layout"
 )
 
 // running starts a container that waits.
@@ -168,4 +172,25 @@ func TestActivationSockets(t *testing.T) {
 	if r := b.finish(cmd); !strings.Contains(r.out, "LISTEN_FDS=1 LISTEN_PID=1") {
 		t.Errorf("%q %s", r.out, r.errOut)
 	}
+}
+
+// TestDeleteDuringAStuckExec: a process inside can stop one that enters before it executes; klw-runc then waits, with the
+// container's lock. That must not keep a container from being deleted.
+func TestDeleteDuringAStuckExec(t *testing.T) {
+	b := running(t, nil)
+	lock, err := os.OpenFile(layout.Root(b.root).Container(b.id).Lock(), os.O_RDWR, 0)
+	b.must(err)
+	defer lock.Close()
+	b.must(unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	init, err := handshake.FindProcess(b.state().Pid)
+	b.must(err)
+	pidfd, err := init.Open()
+	b.must(err)
+	defer pidfd.Close()
+	go func() { // the exec ends with the container's processes
+		poll := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+		unix.Poll(poll, 60000)
+		lock.Close()
+	}()
+	b.ok("delete", "--force", b.id)
 }

@@ -13,8 +13,12 @@ import (
 // patience is how long a call waits for another one on the same container.
 const patience = 10 * time.Second
 
+var errBusy = errors.New("another klw-runc is at work on it")
+
 // lock takes the container's lock and reads the state anew. The kernel gives it up when the process ends.
-func (c *Container) lock() (unlock func(), err error) {
+func (c *Container) lock() (unlock func(), err error) { return c.lockWithin(patience) }
+
+func (c *Container) lockWithin(patience time.Duration) (unlock func(), err error) {
 	f, err := os.OpenFile(c.Dir.Lock(), os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("container %s %w", c.ID, ErrNotExist)
@@ -28,7 +32,7 @@ func (c *Container) lock() (unlock func(), err error) {
 			break
 		}
 		if time.Now().After(deadline) {
-			err = errors.New("another klw-runc is at work on it")
+			err = errBusy
 			break
 		}
 		time.Sleep(pause)

@@ -3,12 +3,14 @@ package runtime
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"klw/bundle"
 	"klw/internal/seccomp"
@@ -35,6 +37,9 @@ func checkUser(p *bundle.Policy, rootfs string, uid uint32) error {
 	return fmt.Errorf("user %s may not run this application: %s allows %s", who, p.Users[0].Pos.Rule(), strings.Join(allowed, " "))
 }
 
+// maxPasswd bounds what is read of a file that the container may have written.
+const maxPasswd = 4 << 20
+
 // userName looks a user up in the container's own /etc/passwd; "" if it isn't there.
 func userName(rootfs string, uid uint32) (string, error) {
 	root, err := os.OpenRoot(rootfs)
@@ -42,13 +47,17 @@ func userName(rootfs string, uid uint32) (string, error) {
 		return "", fmt.Errorf("root file system: %w", err)
 	}
 	defer root.Close()
-	f, err := root.Open("etc/passwd")
+	// Not blocking, and only so much of it: for an exec the file is anything that the container wants it to be.
+	f, err := root.OpenFile("etc/passwd", os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return "", nil // no such file, or one that leads out of the root: nobody has a name
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return "", err
+	}
 	want := strconv.FormatUint(uint64(uid), 10)
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	for lines := bufio.NewScanner(io.LimitReader(f, maxPasswd)); lines.Scan(); {
 		if fields := strings.Split(lines.Text(), ":"); len(fields) >= 3 && fields[2] == want {
 			return fields[0], nil
 		}
