@@ -1,6 +1,7 @@
 package view
 
 import (
+	"container/list"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +74,9 @@ type sharedFD struct {
 	fd    int
 	flags uint32
 	refs  int
+
+	idle   *list.Element // in View.idle, under its lock; then refs is 0
+	closed bool
 }
 
 // version tells two states of a file's data apart.
@@ -95,6 +99,9 @@ func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) 
 		if s.flags == flags&sharedFlags {
 			share = s
 		}
+	}
+	if share != nil && share.refs == 0 {
+		v.idle.resume(share)
 	}
 	if share != nil && !must {
 		share.refs++
@@ -128,16 +135,33 @@ func (v *View) enlist(n *node, share *sharedFD) {
 
 // leave gives a descriptor back.
 func (v *View) leave(n *node, share *sharedFD) {
+	for _, entry := range v.left(n, share) {
+		v.discard(entry)
+	}
+}
+
+// left is leave, but for the descriptors of other files that must make room.
+func (v *View) left(n *node, share *sharedFD) (surplus []*idleFD) {
 	b := v.backingOf(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	share.refs--
 	if share.refs > 0 {
-		return
+		return nil
 	}
+	if b.id != 0 && share.flags&unix.O_ACCMODE == unix.O_RDONLY {
+		return v.idle.keep(v, n, share)
+	}
+	v.closeShare(n, b, share)
+	return nil
+}
+
+// closeShare closes a descriptor that nobody has, with backing.mu held.
+func (v *View) closeShare(n *node, b *backing, share *sharedFD) {
+	share.closed = true
 	b.fds = without(b.fds, share)
 	if len(b.fds) == 0 && b.id != 0 {
-		v.fuse.UnregisterBackingFd(b.id)
+		_ = v.fuse.UnregisterBackingFd(b.id) // it fails only when the connection is gone, and the number with it
 		b.id = 0
 	}
 	v.srv.mu.Lock()

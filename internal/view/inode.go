@@ -18,7 +18,7 @@ type Inode struct {
 	srv    *Server
 	key    inode.Key
 	typ    uint32
-	id     uint64 // node id in every view whose root it isn't; never used twice
+	id     uint64 // node id in every view, but for the mount's own root (see alias.go); never used twice
 	handle handle
 	dir    *folder // directories only
 

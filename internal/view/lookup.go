@@ -79,6 +79,9 @@ func (s *session) fillEntry(n *Inode, st *unix.Stat_t, out *fuse.EntryOut) (*nod
 
 // Lookup finds a name. It is never refused, and tells everybody the same.
 func (s *session) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	if h.NodeId == rootID && name == aliasName && s.aliasing.Load() {
+		return s.lookupAlias(out)
+	}
 	dir, e := s.node(h.NodeId)
 	if e != 0 {
 		return fuse.Status(e)

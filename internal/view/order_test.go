@@ -47,8 +47,9 @@ func TestDataOrder(t *testing.T) {
 			model = append(model, 0)
 		}
 	}
-	for i, c := range spy.calls {
-		r := spy.results[i]
+	calls, results := spy.history()
+	for i, c := range calls {
+		r := results[i]
 		switch c.Op {
 		case hooks.OpWrite:
 			grow(c.Offset + r.N)
@@ -78,7 +79,8 @@ func TestAppendOrder(t *testing.T) {
 	log := get(t, m.back+"/log")
 	want(t, "lines", bytes.Count([]byte(log), []byte("\n")), 200)
 	end := int64(0)
-	for _, c := range spy.calls {
+	calls, _ := spy.history()
+	for _, c := range calls {
 		if c.Op == hooks.OpWrite {
 			want(t, "offset", c.Offset, end)
 			want(t, "data", string(c.Data), log[c.Offset:c.Offset+int64(len(c.Data))])
@@ -118,13 +120,14 @@ func TestNameOrder(t *testing.T) {
 	for i := range 4 {
 		names[fmt.Sprint("n", i)] = nil // known by their first use
 	}
-	for i, c := range spy.calls {
-		if spy.results[i].Errno != 0 {
+	calls, results := spy.history()
+	for i, c := range calls {
+		if results[i].Errno != 0 {
 			continue
 		}
 		switch c.Op {
 		case hooks.OpCreate:
-			names[c.Name] = spy.results[i].File
+			names[c.Name] = results[i].File
 		case hooks.OpLink:
 			names[c.NewName] = c.File
 		case hooks.OpUnlink:
@@ -158,11 +161,11 @@ func TestKilledWaiter(t *testing.T) {
 	must(t, os.Mkdir(m.path("b"), 0o755))
 	entered, leave := make(chan bool), make(chan bool)
 	var once sync.Once
-	spy.after = func(c *hooks.Call, _ *hooks.Result) {
+	spy.let(nil, func(c *hooks.Call, _ *hooks.Result) {
 		if c.Op == hooks.OpMkdir {
 			once.Do(func() { entered <- true; <-leave })
 		}
-	}
+	})
 	first := exec.Command("/bin/bash", "-c", "mkdir "+m.path("a/x"))
 	must(t, first.Start())
 	<-entered
@@ -185,23 +188,41 @@ func TestKilledWaiter(t *testing.T) {
 	wantErrno(t, "the killed one's folder", unix.Stat(m.back+"/b/x", &unix.Stat_t{}), unix.ENOENT)
 }
 
+// shared is a writer for many.
+type shared struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
 // TestPanic: a module that panics lets nothing through, and the view goes on.
 func TestPanic(t *testing.T) {
 	spy := &spy{}
 	s := newServer(t, spy)
-	var told strings.Builder
-	s.errors = &told
+	told := &shared{}
+	s.errors = told
 	m := attach(t, s, Options{Cached: true, Ordered: true})
 	furnish(t, m.back)
 	must(t, os.Chmod(m.back+"/file", 0o644))
 	before := listing(t, m.back)
-	spy.before = func(*hooks.Call) { panic("on purpose") }
+	spy.let(func(*hooks.Call) { panic("on purpose") }, nil)
 	for _, a := range attempts {
 		if err := a.do(m); err == nil {
 			t.Errorf("%v passes a module that panics", a.op)
 		}
 	}
-	spy.before = nil
+	spy.let(nil, nil)
 	want(t, "backing", listing(t, m.back), before)
 	put(t, m.path("file"), "goes on")
 	if !strings.Contains(told.String(), "on purpose") {

@@ -18,8 +18,9 @@ const someUID, someGID = 12345, 23456
 // as runs a shell script in a folder as a user. Errors of the script are part of the result.
 func as(t *testing.T, uid, gid uint32, dir, script string) string {
 	t.Helper()
-	cmd := exec.Command("/bin/bash", "-c", script)
-	cmd.Dir = dir
+	// Not cmd.Dir: this process would wait for itself in the child's chdir.
+	cmd := exec.Command("/bin/bash", "-c", `cd "$FOLDER"; `+script)
+	cmd.Env = append(os.Environ(), "FOLDER="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{777}}}
 	out, err := cmd.CombinedOutput()
 	return fmt.Sprint(string(out), err)

@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 
@@ -28,8 +27,11 @@ func (*spy) Info() hooks.Info {
 }
 
 func (s *spy) Pre(c *hooks.Call) hooks.Verdict {
-	if s.before != nil {
-		s.before(c)
+	s.mu.Lock()
+	before := s.before
+	s.mu.Unlock()
+	if before != nil {
+		before(c)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,8 +39,11 @@ func (s *spy) Pre(c *hooks.Call) hooks.Verdict {
 }
 
 func (s *spy) Post(c *hooks.Call, r *hooks.Result) {
-	if s.after != nil {
-		s.after(c, r)
+	s.mu.Lock()
+	after := s.after
+	s.mu.Unlock()
+	if after != nil {
+		after(c, r)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,15 +73,18 @@ func (s *spy) last(t *testing.T, op hooks.Operation) (hooks.Call, hooks.Result) 
 	return hooks.Call{}, hooks.Result{}
 }
 
-// seen lists the operations in order, with blanks between.
-func (s *spy) seen() string {
+// history gives all calls and their results.
+func (s *spy) history() ([]hooks.Call, []hooks.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ops []string
-	for _, c := range s.calls {
-		ops = append(ops, c.Op.String())
-	}
-	return strings.Join(ops, " ")
+	return append([]hooks.Call(nil), s.calls...), append([]hooks.Result(nil), s.results...)
+}
+
+// let sets what runs before and after each call.
+func (s *spy) let(before func(*hooks.Call), after func(*hooks.Call, *hooks.Result)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
 }
 
 // keyOf is the identity of a file of the backing.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -37,6 +38,9 @@ type View struct {
 	abort  int  // writing to it ends the connection
 	pass   bool // data by passthrough
 	done   chan struct{}
+
+	idle     idle
+	aliasing atomic.Bool // the root may be looked up by its alias
 
 	mountMu sync.Mutex
 	mount   *os.File // until handed over
@@ -135,6 +139,10 @@ func (v *View) serve() error {
 	v.pass = mo.DisabledCapabilities&fuse.CAP_PASSTHROUGH == 0 && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
 	go v.fuse.Serve()
 	quenchPoll(m)
+	if alias, err := v.enterByAlias(m); err == nil {
+		v.mount.Close()
+		v.mount = os.NewFile(uintptr(alias), v.opts.Name)
+	}
 	return nil
 }
 
@@ -246,6 +254,7 @@ func (v *View) end() {
 	for _, f := range files {
 		v.closeFile(f)
 	}
+	v.endIdle()
 	for _, n := range nodes {
 		v.srv.release(n.Inode)
 	}
