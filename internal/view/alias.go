@@ -37,7 +37,7 @@ func (s *session) lookupAlias(out *fuse.EntryOut) fuse.Status {
 	k.lookups++
 	s.View.mu.Unlock()
 	out.NodeId = s.root.id
-	fillAttr(&out.Attr, &st)
+	s.fillAttr(s.root, &out.Attr, &st)
 	out.SetEntryTimeout(validity)
 	out.SetAttrTimeout(validity)
 	return fuse.OK

@@ -7,7 +7,7 @@ import (
 	"klw/hooks"
 )
 
-func fillAttr(a *fuse.Attr, st *unix.Stat_t) {
+func (s *session) fillAttr(n *Inode, a *fuse.Attr, st *unix.Stat_t) {
 	a.Ino = st.Ino
 	a.Size = uint64(st.Size)
 	a.Blocks = uint64(st.Blocks)
@@ -19,6 +19,7 @@ func fillAttr(a *fuse.Attr, st *unix.Stat_t) {
 	a.Uid, a.Gid = st.Uid, st.Gid
 	a.Rdev = uint32(st.Rdev)
 	a.Blksize = uint32(st.Blksize)
+	s.coverSpecial(n, a)
 }
 
 // stat gives the attributes of a node, through the open file if there is one.
@@ -41,7 +42,7 @@ func (s *session) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrO
 	if err != nil {
 		return fuse.Status(errno(err))
 	}
-	fillAttr(&out.Attr, &st)
+	s.fillAttr(n.Inode, &out.Attr, &st)
 	out.SetTimeout(validity)
 	return fuse.OK
 }
@@ -69,7 +70,7 @@ func (s *session) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.
 	if res.Errno != 0 {
 		return status(res)
 	}
-	fillAttr(&out.Attr, res.Stat)
+	s.fillAttr(n.Inode, &out.Attr, res.Stat)
 	out.SetTimeout(validity)
 	return fuse.OK
 }

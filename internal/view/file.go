@@ -100,11 +100,8 @@ func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) 
 			share = s
 		}
 	}
-	if share != nil && share.refs == 0 {
-		v.idle.resume(share)
-	}
 	if share != nil && !must {
-		share.refs++
+		v.again(share)
 		return share, nil
 	}
 	fd, err := open()
@@ -113,12 +110,20 @@ func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) 
 	}
 	if share != nil {
 		unix.Close(fd)
-		share.refs++
+		v.again(share)
 		return share, nil
 	}
 	share = &sharedFD{fd: fd, flags: flags & sharedFlags, refs: 1}
 	v.enlist(n, share)
 	return share, nil
+}
+
+// again counts one more open of a descriptor, with backing.mu held.
+func (v *View) again(share *sharedFD) {
+	if share.refs == 0 {
+		v.idle.resume(share)
+	}
+	share.refs++
 }
 
 // enlist adds the node's first descriptor of a kind, with backing.mu held.

@@ -99,6 +99,24 @@ func (v *View) discard(entry *idleFD) {
 	}
 }
 
+// dropIdle closes what is idle of a node that the kernel has forgotten.
+func (v *View) dropIdle(n *node) {
+	v.mu.RLock()
+	b := n.backing
+	v.mu.RUnlock()
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, share := range append([]*sharedFD(nil), b.fds...) {
+		if share.refs == 0 {
+			v.idle.resume(share)
+			v.closeShare(n, b, share)
+		}
+	}
+}
+
 // endIdle closes all, for good.
 func (v *View) endIdle() {
 	v.idle.mu.Lock()

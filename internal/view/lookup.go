@@ -71,7 +71,7 @@ func (s *session) fillEntry(n *Inode, st *unix.Stat_t, out *fuse.EntryOut) (*nod
 		return nil, fuse.Status(unix.ELOOP)
 	}
 	out.NodeId = n.id
-	fillAttr(&out.Attr, st)
+	s.fillAttr(n, &out.Attr, st)
 	out.SetEntryTimeout(validity)
 	out.SetAttrTimeout(validity)
 	return k, fuse.OK
@@ -115,6 +115,7 @@ func (s *session) Forget(id, lookups uint64) {
 	}
 	s.View.mu.Unlock()
 	if last {
+		s.dropIdle(n)
 		s.release(n.Inode)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,8 @@ type Server struct {
 	fds    *fdCache
 	names  gate      // Ordered views: one operation on names at a time
 	errors io.Writer // panics of modules, with their stack
+
+	special atomic.Pointer[func(hooks.File) uint32]
 
 	mu     sync.RWMutex // everything below, and the fields of Inode that say so
 	byKey  map[inode.Key]*Inode
