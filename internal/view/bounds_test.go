@@ -34,8 +34,8 @@ func TestDescriptorsBounded(t *testing.T) {
 			must(t, unix.Stat(m.path(fmt.Sprintf("%d/%s", d, e.Name())), &unix.Stat_t{}))
 		}
 	}
-	if known := m.srv.Inodes(); known < 20000 {
-		t.Errorf("%d objects known, want all", known)
+	if known := m.srv.Inodes(); known < 10000 { // a kernel that is short of memory has forgotten some
+		t.Errorf("%d objects known, want nearly all", known)
 	}
 	if n := openFDs(t) - before; n > pathFDs+50 {
 		t.Errorf("%d descriptors after the walk", n)
