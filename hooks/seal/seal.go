@@ -13,7 +13,8 @@
 //  2. Only root may hand over a listener, and the socket's mode lets nobody else connect.
 //  3. Each refused call is told once, before it returns to its caller.
 //  4. A listener is let go when its last task is gone.
-//  5. Unload returns when nothing is served any more. What the filters refuse stays refused, with ENOSYS and untold.
+//  5. Being out of descriptors for a while ends nothing.
+//  6. Unload returns when nothing is served any more. What the filters refuse stays refused, with ENOSYS and untold.
 //
 // # Dangers
 //
@@ -28,6 +29,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"klw/hooks"
 	"klw/internal/seccomp"
@@ -117,11 +119,13 @@ func (m *Module) Unload() error {
 func (m *Module) accept(socket *net.UnixListener) {
 	for {
 		conn, err := socket.AcceptUnix()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				m.options.Failed(fmt.Errorf("seal: %w", err))
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil { // out of descriptors: the application may have taken them, and may give them back
+			m.options.Failed(fmt.Errorf("seal: %w", err))
+			time.Sleep(pause)
+			continue
 		}
 		m.running.Go(func() {
 			if err := m.serve(conn); err != nil {

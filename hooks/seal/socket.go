@@ -16,6 +16,9 @@ import (
 // patience is how long a connection may take to send its listener.
 const patience = 10 * time.Second
 
+// pause is the time until a connection that couldn't be accepted is tried again.
+const pause = 50 * time.Millisecond
+
 // listen makes the socket, mode 0600. The name is bound by way of a descriptor of its folder, since socket addresses
 // hold 107 bytes and containers' folders may be deeper.
 func listen(path string) (*net.UnixListener, error) {
