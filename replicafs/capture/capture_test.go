@@ -35,7 +35,7 @@ func (o *object) Paths() []string {
 func (o *object) StatBacking() (unix.Stat_t, error) {
 	return unix.Stat_t{Ino: o.ino, Nlink: o.nlink, Mode: o.typ | 0o644}, nil
 }
-func (o *object) OpenBacking(int) (*os.File, error) { return nil, unix.ESTALE }
+func (o *object) OpenBacking(int) (*os.File, error) { return os.Open("/dev/null") }
 
 type bench struct {
 	t       *testing.T

@@ -22,11 +22,19 @@ func (m *Module) recordMade(c *hooks.Call, r *hooks.Result) {
 		directory(rec, journal.HasParentMtime, &rec.ParentMtime, c.Dir)
 	}
 	attributes(rec, everything, r.Stat, r.File)
+	if rec.Valid&journal.HasMode == 0 { // it is gone again, behind our back
+		m.o.Unknown(join(r.File))
+		return
+	}
 	rec.Op = makerOf(rec.Attr.Mode)
-	rec.Data = inherited(r.File)
+	data, complete := inherited(r.File)
+	rec.Data = data
 	seq, ok := m.append(rec)
 	if !ok {
 		return
+	}
+	if !complete {
+		m.o.Unknown(join(r.File))
 	}
 	m.SetID(r.File.Key(), seq)
 	if c.Op == hooks.OpTmpfile {
@@ -49,25 +57,27 @@ func makerOf(mode uint32) journal.Op {
 	return journal.Mknod
 }
 
-// inherited reads what a new object has got from its directory: access control lists, security labels.
-func inherited(f hooks.File) []byte {
+// inherited reads what a new object has got from its directory: access control lists, security labels. complete is
+// false if that can't be read, or is more than the room that was reserved.
+func inherited(f hooks.File) (data []byte, complete bool) {
 	b, ok := f.(Backing)
-	if !ok || f.Type() == unix.S_IFLNK {
-		return nil
+	if !ok {
+		return nil, true
 	}
 	file, err := b.OpenBacking(unix.O_PATH)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer file.Close()
 	list, err := replicafs.Xattrs(int(file.Fd()))
-	if err != nil || len(list) == 0 {
-		return nil
+	if err != nil {
+		return nil, false
 	}
-	if data := journal.EncodeXattrs(list); len(data) <= maxXattrs {
-		return data
+	data = journal.EncodeXattrs(list)
+	if len(data) > maxXattrs {
+		return nil, false
 	}
-	return nil
+	return data, true
 }
 
 func (m *Module) recordLink(c *hooks.Call) {

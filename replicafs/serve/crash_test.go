@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,26 +27,25 @@ func steps(t *testing.T, seed int) []step {
 func TestApplierKilled(t *testing.T) {
 	p := replicate(t, furnish(t))
 	var stop atomic.Bool
-	kills := make(chan int)
-	go func() {
-		n := 0
+	var kills atomic.Int32
+	var killer sync.WaitGroup
+	killer.Go(func() {
 		for !stop.Load() {
 			if st := p.status(); st.Applier != 0 && syscall.Kill(st.Applier, syscall.SIGKILL) == nil {
-				n++
+				kills.Add(1)
 			}
 			time.Sleep(30 * time.Millisecond)
 		}
-		kills <- n
-	}()
-	for i := range 8 {
+	})
+	for i := 0; i < 8 || i < 100 && kills.Load() < 4; i++ {
 		startWorkers(t, p.mnt, steps(t, 2*i), steps(t, 2*i+1))()
 	}
 	stop.Store(true)
-	n := <-kills
+	killer.Wait()
 	p.settle()
 	p.same()
-	if st := p.status(); n < 3 || st.Restarts < 3 {
-		t.Errorf("%d kills, %d restarts: the test shows little", n, st.Restarts)
+	if st := p.status(); kills.Load() < 4 || st.Restarts < 3 {
+		t.Errorf("%d kills, %d restarts: the test shows little", kills.Load(), st.Restarts)
 	}
 	p.stop()
 	p.same()
