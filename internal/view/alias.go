@@ -25,7 +25,7 @@ func (v *View) enterByAlias(mount int) (int, error) {
 func (s *session) lookupAlias(out *fuse.EntryOut) fuse.Status {
 	st, err := s.root.StatBacking()
 	if err != nil {
-		return fuse.Status(errno(err))
+		return answer(errno(err))
 	}
 	s.View.mu.Lock()
 	k := s.nodes[s.root.id]

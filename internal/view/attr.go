@@ -40,7 +40,7 @@ func (s *session) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrO
 	}
 	st, err := s.stat(n, in.Fh(), in.Flags()&fuse.FUSE_GETATTR_FH != 0)
 	if err != nil {
-		return fuse.Status(errno(err))
+		return answer(errno(err))
 	}
 	s.fillAttr(n.Inode, &out.Attr, &st)
 	out.SetTimeout(validity)
@@ -79,7 +79,7 @@ func (s *session) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.
 func (s *session) StatFs(_ <-chan struct{}, h *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(s.rootFD.fd, &st); err != nil {
-		return fuse.Status(errno(err))
+		return answer(errno(err))
 	}
 	out.Blocks, out.Bfree, out.Bavail = st.Blocks, st.Bfree, st.Bavail
 	out.Files, out.Ffree = st.Files, st.Ffree

@@ -62,7 +62,7 @@ func (s *session) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (
 	defer unlock()
 	st, err := fstat(f.fd)
 	if err != nil {
-		return 0, fuse.Status(errno(err))
+		return 0, answer(errno(err))
 	}
 	w := write{f: f, append: f.flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0}
 	// Without set-id bits there is nothing to take off, and no need to change privileges.
@@ -113,7 +113,7 @@ func (s *session) Lseek(_ <-chan struct{}, in *fuse.LseekIn, out *fuse.LseekOut)
 	}
 	off, err := unix.Seek(f.fd, int64(in.Offset), int(in.Whence))
 	out.Offset = uint64(off)
-	return fuse.Status(errno(err))
+	return answer(errno(err))
 }
 
 // Fallocate reserves, punches and zeroes.

@@ -118,12 +118,12 @@ func (s *session) readDir(in *fuse.ReadIn, add func(*file, fuse.DirEntry) bool) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.at(f.fd, in.Offset); err != nil {
-		return fuse.Status(errno(err))
+		return answer(errno(err))
 	}
 	for {
 		entry, size, err := d.peek(f.fd)
 		if err != nil {
-			return fuse.Status(errno(err))
+			return answer(errno(err))
 		}
 		if size == 0 || !add(f, entry) {
 			return fuse.OK

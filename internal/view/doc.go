@@ -34,8 +34,9 @@
 //     Server for names. Posts come in the order in which the operations took effect, results have attributes
 //     (Result.Stat), and Call.Offset of an appending write is where it went. Waiting for these locks ends when the
 //     caller is killed.
-//  9. Descriptors are bounded: one per open file and directory, one per object that has lost its last name while in
-//     use, and a cache of 2048.
+//  9. Descriptors are bounded: one per file and kind of open (however often it is open), one per open directory, one per
+//     object that has lost its last name while in use, and two caches (of 2048, and of 256 per view).
+//  10. No answer makes the kernel stop asking: an errno that would is replaced.
 //
 // # Choices
 //
@@ -51,14 +52,23 @@
 // generation; on overlay (whose birth times change with copy-up) and FUSE it is the number alone, and an object is
 // reached again by its name in its parent.
 //
+// What the kernel opens by itself (FIFOs, sockets) is nobody's operation. [Server.LimitSpecial] limits it by what
+// attributes show. A socket or FIFO is never shared between a view and the host.
+//
 // # Dangers
+//
+// go-fuse answers the name .go-fuse-epoll-hack in a view's root by itself: an empty file that leads nowhere.
+//
+// What a Pre makes of open flags counts for the server's descriptor only; with passthrough the kernel goes by what the
+// caller asked for.
 //
 // Modules run on the request's goroutine: what blocks there blocks a task in the kernel.
 //
 // Threads that made something keep working directory and umask of their own (unshare(CLONE_FS)): a process with views
 // must not chdir, nor change its umask.
 //
-// A process must not wait for a view of its own without leaving a thread to serve it.
+// A process must not wait for a view of its own in a way that stops its other threads: fork with a working directory or
+// a program in the view does.
 //
 // Writes by the kernel on the server's behalf (passthrough) carry the server's ids: quotas on the backing count the
 // file's owner as always, but aren't enforced against the writer.

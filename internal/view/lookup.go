@@ -94,7 +94,7 @@ func (s *session) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *
 		return fuse.OK
 	}
 	if err != nil {
-		return fuse.Status(errno(err))
+		return answer(errno(err))
 	}
 	_, code := s.fillEntry(n, &st, out)
 	return code

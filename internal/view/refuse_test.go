@@ -178,3 +178,27 @@ func TestReleaseIsTold(t *testing.T) {
 		return len(n.uncommon().open) == 0
 	})
 }
+
+// TestStrangeErrno: no errno of a module or a backing makes the kernel stop asking, or leaves a caller without answer.
+func TestStrangeErrno(t *testing.T) {
+	for _, o := range []Options{{}, {Cached: true}} {
+		spy := &spy{}
+		m := attach(t, newServer(t, spy), o)
+		furnish(t, m.back)
+		for e, heard := range map[unix.Errno]unix.Errno{unix.ENOSYS: unix.EOPNOTSUPP, 512: unix.EIO, 4096: unix.EIO} {
+			for _, a := range attempts {
+				if a.op == hooks.OpExec || a.op == hooks.OpCopyRange {
+					continue // told by an exit code; done by reading and writing instead
+				}
+				spy.set(map[hooks.Operation]unix.Errno{a.op: e})
+				if err := a.do(m); err == nil {
+					t.Errorf("%v refused with %d succeeds", a.op, e)
+				}
+				spy.set(map[hooks.Operation]unix.Errno{a.op: unix.EDOM})
+				wantErrno(t, a.op.String()+" asked again", a.do(m), unix.EDOM)
+			}
+			spy.set(map[hooks.Operation]unix.Errno{hooks.OpOpen: e})
+			wantErrno(t, "open", opens(m.path("file"), unix.O_RDONLY), heard)
+		}
+	}
+}

@@ -104,4 +104,19 @@ func (s *session) orderNames(cancel <-chan struct{}, h *fuse.InHeader) (unlock f
 
 func failed(err error) hooks.Result { return hooks.Result{Errno: errno(err)} }
 
-func status(r hooks.Result) fuse.Status { return fuse.Status(r.Errno) }
+func status(r hooks.Result) fuse.Status { return answer(r.Errno) }
+
+// maxErrno is the first number that the kernel doesn't take for an error: the request would never be answered.
+const maxErrno = 512
+
+// answer makes an errno one that the kernel may hear. ENOSYS, from a module or a backing, would make it never ask for
+// such an operation again, in the whole view.
+func answer(e unix.Errno) fuse.Status {
+	switch {
+	case e == unix.ENOSYS:
+		return fuse.Status(unix.EOPNOTSUPP)
+	case e >= maxErrno:
+		return fuse.EIO
+	}
+	return fuse.Status(e)
+}

@@ -182,12 +182,14 @@ func (v *View) mountOptions() *fuse.MountOptions {
 	return mo
 }
 
-// quiet drops what go-fuse says about requests that we leave to the kernel on purpose.
+// quiet drops what go-fuse says about requests that we leave to the kernel on purpose, and about the end that Abort made.
 type quiet struct{ to io.Writer }
 
 func (q quiet) Write(b []byte) (int, error) {
-	if strings.Contains(string(b), "Unimplemented opcode") {
-		return len(b), nil
+	for _, known := range []string{"Unimplemented opcode", unix.ECONNABORTED.Error()} {
+		if strings.Contains(string(b), known) {
+			return len(b), nil
+		}
 	}
 	return q.to.Write(b)
 }
