@@ -55,10 +55,10 @@ bench: ## measure, as ratios to peers and to native in one run; writes bench.jso
 	@$(SUDO) $(TINI) -s -- $(GO) run ./integration/bench -json bench.json
 
 .PHONY: soak
-soak: ## the long and random tests, for TIME (default 10m) each
+soak: ## fuzz targets, random tests, attacks and kills, TIME (default 10m) each
 	@tools/packages test
 	@$(MAKE) --no-print-directory build apache-bundle
-	@$(SUDO) env KLW_SOAK=$(TIME) tools/test soak
+	@$(SUDO) tools/test soak $(TIME)
 
 .PHONY: lint
 lint: ## gofmt, vet and golangci-lint
