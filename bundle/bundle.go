@@ -28,8 +28,9 @@ type Bundle struct {
 // Policy is a bundle's policy as it was read.
 type Policy struct {
 	*policy.Policy
-	File string // absolute
-	Text []byte
+	File     string // absolute
+	Text     []byte
+	Included map[string][]byte // texts of what it includes, by file name
 }
 
 // Load reads and checks the bundle in dir. The root tells where the administrator's policies are.

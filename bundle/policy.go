@@ -85,9 +85,21 @@ func readPolicy(file string, root layout.Root) (*Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	p, err := policy.ParseWith(file, text, policy.FolderResolver(os.DirFS(root.Policies())))
+	included := map[string][]byte{}
+	p, err := policy.ParseWith(file, text, recording(policy.FolderResolver(os.DirFS(root.Policies())), included))
 	if err != nil {
 		return nil, err
 	}
-	return &Policy{Policy: p, File: file, Text: text}, nil
+	return &Policy{Policy: p, File: file, Text: text, Included: included}, nil
+}
+
+// recording keeps what a resolver gave.
+func recording(resolve policy.Resolver, texts map[string][]byte) policy.Resolver {
+	return func(name string) (string, []byte, error) {
+		file, src, err := resolve(name)
+		if err == nil {
+			texts[file] = src
+		}
+		return file, src, err
+	}
 }

@@ -151,7 +151,7 @@ func (c *creation) writeState() error {
 		if c.State.GuardCgroup, err = cgroup.Guard(c.ID); err != nil {
 			return err
 		}
-		if err := replaceFile(c.Dir.Policy(), b.Policy.Text, 0o600); err != nil {
+		if err := writePolicy(c.Dir, b.Policy); err != nil {
 			return err
 		}
 	}

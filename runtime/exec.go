@@ -3,12 +3,10 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"klw/bundle"
-	"klw/internal/policy"
 	"klw/runtime/guard"
 	"klw/runtime/launch"
 )
@@ -103,16 +101,9 @@ func (c *Container) execBundle(process *specs.Process) (*bundle.Bundle, error) {
 	if c.State.Policy == "" {
 		return b, nil
 	}
-	text, err := os.ReadFile(c.Dir.Policy())
-	if err != nil {
-		return nil, fmt.Errorf("the container's policy: %w", err)
-	}
-	resolve := policy.FolderResolver(os.DirFS(c.Root.Policies()))
-	p, err := policy.ParseWith(c.State.Policy, text, resolve)
-	if err != nil {
+	if b.Policy, err = readPolicy(c.Dir, c.State.Policy); err != nil {
 		return nil, err
 	}
-	b.Policy = &bundle.Policy{Policy: p, File: c.State.Policy, Text: text}
 	spec.Process.NoNewPrivileges = true
 	confineCapabilities(spec.Process)
 	return b, checkUser(b.Policy, b.Rootfs, spec.Process.User.UID)

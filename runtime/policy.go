@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,9 +14,41 @@ import (
 	"golang.org/x/sys/unix"
 
 	"klw/bundle"
+	"klw/internal/layout"
+	"klw/internal/policy"
 	"klw/internal/seccomp"
 	"klw/runtime/launch"
 )
+
+// writePolicy keeps the policy as it was checked: whatever becomes of the bundle's file from now on, the guard and exec
+// go by this text.
+func writePolicy(dir layout.Dir, p *bundle.Policy) error {
+	if err := replaceFile(dir.Policy(), p.Text, 0o600); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir.Included(), 0o700); err != nil {
+		return fmt.Errorf("keep the policy: %w", err)
+	}
+	for file, text := range p.Included {
+		if err := replaceFile(filepath.Join(dir.Included(), file), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPolicy gives what writePolicy kept.
+func readPolicy(dir layout.Dir, file string) (*bundle.Policy, error) {
+	text, err := os.ReadFile(dir.Policy())
+	if err != nil {
+		return nil, fmt.Errorf("the container's policy: %w", err)
+	}
+	p, err := policy.ParseWith(file, text, policy.FolderResolver(os.DirFS(dir.Included())))
+	if err != nil {
+		return nil, err
+	}
+	return &bundle.Policy{Policy: p, File: file, Text: text}, nil
+}
 
 // checkUser refuses a user whom the policy doesn't let run the application.
 func checkUser(p *bundle.Policy, rootfs string, uid uint32) error {

@@ -18,25 +18,21 @@ import (
 // viewTime is how long requests may take that are under way when a view is aborted.
 const viewTime = 5 * time.Second
 
-// readPolicy parses the policy. Rules are named by the file's last name and the line.
+// readPolicy parses the policy, exactly the text that klw-runc has checked: Setup.Policy only names it. Rules are named
+// by the file's last name and the line.
 func (g *guard) readPolicy() (err error) {
-	if g.text, err = os.ReadFile(g.setup.Policy); err != nil {
+	g.dir = layout.Root(g.setup.Root).Container(g.setup.ID)
+	if g.text, err = os.ReadFile(g.dir.Policy()); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	g.policy, err = ParsePolicy(g.setup.Policy, g.text, layout.Root(g.setup.Root))
+	included := policy.FolderResolver(os.DirFS(g.dir.Included()))
+	g.policy, err = policy.ParseWith(filepath.Base(g.setup.Policy), g.text, included)
 	return err
-}
-
-// ParsePolicy parses a policy as a guard of this root does.
-func ParsePolicy(file string, text []byte, root layout.Root) (*policy.Policy, error) {
-	return policy.ParseWith(filepath.Base(file), text, policy.FolderResolver(os.DirFS(root.Policies())))
 }
 
 // openLog opens the events.
 func (g *guard) openLog() error {
-	root := layout.Root(g.setup.Root)
-	g.dir = root.Container(g.setup.ID)
-	log, err := audit.Open(root.Events(), g.setup.ID, audit.Options{
+	log, err := audit.Open(layout.Root(g.setup.Root).Events(), g.setup.ID, audit.Options{
 		Application: g.policy.Application, Compartment: g.policy.Compartment,
 	})
 	if err != nil {

@@ -36,7 +36,7 @@ type Setup struct {
 	ID     string `json:"id"`
 	Root   string `json:"root"`   // layout.Root
 	Bundle string `json:"bundle"` // absolute
-	Policy string `json:"policy"` // path of the policy file
+	Policy string `json:"policy"` // path of the policy file, whose text as klw-runc read it is in layout.Dir.Policy
 	// Views to make, in the order in which their descriptors are answered. The first is the root file system.
 	Mounts []Mount `json:"mounts"`
 	// Kernel are the mounts that stay the kernel's.

@@ -88,7 +88,11 @@ func New(t *testing.T, policy string) *Container {
 		}
 	}
 	f.Cgroup = newCgroup(t, "klw/"+f.ID)
-	if err := os.MkdirAll(string(f.Root.Container(f.ID)), 0o700); err != nil {
+	dir := f.Root.Container(f.ID)
+	if err := os.MkdirAll(dir.Included(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir.Policy(), []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f.Setup = handshake.Setup{
