@@ -105,6 +105,14 @@ var try = map[string]func(a []string) error{
 	"rtrunc": func(a []string) error { return opens(a[0], unix.O_RDONLY|unix.O_TRUNC) },
 	"creat":  func(a []string) error { return opens(a[0], unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL) },
 	"create": func(a []string) error { return opens(a[0], unix.O_RDWR|unix.O_CREAT|unix.O_EXCL) },
+	"connect": func(a []string) error {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Connect(fd, &unix.SockaddrUnix{Name: a[0]})
+	},
 	"list": func(a []string) error {
 		_, err := os.ReadDir(a[0])
 		return err
