@@ -126,3 +126,19 @@ func TestDeleteForceAfterDeleteWasKilled(t *testing.T) {
 		crash(b, after, "delete", "-f", b.id)
 	}
 }
+
+func TestDeleteForceEndsACreateThatHangsInAHook(t *testing.T) {
+	b := newBox(t, "wait")
+	begun := filepath.Join(b.dir, "begun")
+	b.spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh",
+		Args: []string{"sh", "-c", "echo >" + begun + "; exec sleep 7"}}}}
+	b.writeSpec()
+	cmd := b.command("create", b.id)
+	b.must(cmd.Start())
+	defer cmd.Wait()
+	b.eventually("the hook runs", func() bool { return b.exists("begun") })
+	b.ok("delete", "-f", b.id)
+	if left := b.leftovers(); left != nil {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -22,6 +22,7 @@ const (
 	guardTime = time.Minute
 	undoTime  = 2 * time.Second
 	stuckTime = 3 * time.Second
+	hookTime  = time.Second // for a klw-runc to notice that the container it creates is gone
 )
 
 // Delete removes a container and everything that was made for it. One that is running is an error unless force is set;
@@ -70,6 +71,15 @@ func (c *Container) takeLock() (unlock func(), err error) {
 	}
 	if err := c.killAll(); err != nil {
 		return nil, err
+	}
+	unlock, err = c.lockWithin(hookTime)
+	if !errors.Is(err, errBusy) || c.State.Done {
+		return unlock, err
+	}
+	// It is still being created, by a klw-runc that waits for something else: a hook without a timeout.
+	if f, err := c.State.Creator.Open(); err == nil {
+		unix.PidfdSendSignal(int(f.Fd()), unix.SIGKILL, nil, 0)
+		f.Close()
 	}
 	return c.lock()
 }

@@ -232,3 +232,16 @@ func TestBadPolicyMakesNothing(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// A startContainer hook is one of the container's programs: it, and what it leaves behind, is under klw's filter.
+func TestStartContainerHooksAreUnderTheFilter(t *testing.T) {
+	b := guarded(t, "exit", "0")
+	b.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/app", Args: []string{"app", "save", "/proc/self/status", "/data/status"}}}}
+	b.writeSpec()
+	b.ok("run", b.id)
+	text, err := os.ReadFile(filepath.Join(b.dir, "rootfs/data/status"))
+	b.must(err)
+	if !strings.Contains(string(text), "Seccomp:\t2") {
+		t.Errorf("no filter is in force:\n%s", text)
+	}
+}

@@ -11,7 +11,7 @@
 //	begin → session, keyring → cgroup namespace → loopback → root and mounts, devices, terminal
 //	mounted → createContainer hooks → masked and read-only paths → pivot_root → names, sysctls
 //	→ limits, priorities → user, capabilities → working directory, program found
-//	ready → fifo → startContainer hooks → klw's filter, its listener handed over → the bundle's filters → execve
+//	ready → fifo → klw's filter, its listener handed over → startContainer hooks → the bundle's filters → execve
 //
 // A mount is made detached, gets its attributes, and is moved onto a descriptor of its place. A view is such a mount
 // that a guard has made: it takes the place of the bind mount with the same destination, the one for "/" that of the

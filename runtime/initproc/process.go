@@ -33,13 +33,14 @@ func (p *proc) process() error {
 			return err
 		}
 	}
+	// Before the hooks: they are the container's programs, and what they leave running goes on beside the application.
+	if err := p.lateFilters(s); err != nil {
+		return err
+	}
 	if h := p.Config.Spec.Hooks; h != nil {
 		if err := p.hooks("startContainer", h.StartContainer, specs.StateCreated); err != nil {
 			return err
 		}
-	}
-	if err := p.lateFilters(s); err != nil {
-		return err
 	}
 	return p.execute(path, s)
 }

@@ -31,6 +31,7 @@ var commands = map[string]func([]string){
 	"exit":  func(a []string) { os.Exit(number(a[0])) },
 	"show":  show,
 	"cat":   cat,
+	"save":  save,
 	"brood": brood,
 	"hook":  hook,
 	"fail":  func([]string) { fatal("this one fails") },
@@ -104,6 +105,17 @@ func cat(files []string) {
 			fatal(err)
 		}
 		os.Stdout.Write(text)
+	}
+}
+
+// save copies a file.
+func save(names []string) {
+	text, err := os.ReadFile(names[0])
+	if err == nil {
+		err = os.WriteFile(names[1], text, 0o644)
+	}
+	if err != nil {
+		fatal(err)
 	}
 }
 
