@@ -48,7 +48,7 @@ func moment(now bool, sec uint64, nsec uint32) unix.Timespec {
 		return unix.Timespec{Sec: int64(sec), Nsec: int64(nsec)}
 	}
 	var ts unix.Timespec
-	unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &ts)
+	_ = unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &ts)
 	return ts
 }
 

@@ -11,7 +11,6 @@ import (
 type maker struct {
 	h     *fuse.InHeader
 	dir   *node
-	name  string
 	mode  uint32 // as asked for, before the umask
 	umask uint32
 	make  func(dir int, c *hooks.Call, mode uint32) error

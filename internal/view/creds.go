@@ -127,8 +127,8 @@ func (p privileges) becomeSelf() {
 }
 
 func setfsids(uid, gid int) bool {
-	unix.SetfsgidRetGid(gid)
-	unix.SetfsuidRetUid(uid)
+	_, _ = unix.SetfsgidRetGid(gid)
+	_, _ = unix.SetfsuidRetUid(uid)
 	u, _ := unix.SetfsuidRetUid(-1)
 	g, _ := unix.SetfsgidRetGid(-1)
 	return u == uid && g == gid

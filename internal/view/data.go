@@ -182,18 +182,18 @@ func (s *session) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn
 }
 
 // Fsync brings a file to disk.
-func (s *session) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	return s.fsync(cancel, in)
+func (s *session) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	return s.fsync(in)
 }
 
 // FsyncDir brings a directory to disk.
-func (s *session) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	return s.fsync(cancel, in)
+func (s *session) FsyncDir(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	return s.fsync(in)
 }
 
 const fsyncDataOnly = 1
 
-func (s *session) fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+func (s *session) fsync(in *fuse.FsyncIn) fuse.Status {
 	f, e := s.file(in.Fh)
 	if e != 0 {
 		return fuse.Status(e)

@@ -21,7 +21,7 @@ type ident struct {
 func (i *ident) typ() uint32 { return i.st.Mode & unix.S_IFMT }
 
 // identify tells which object a descriptor is of.
-func (src *source) identify(fd int) (ident, error) {
+func (s *source) identify(fd int) (ident, error) {
 	var id ident
 	st, err := fstat(fd)
 	if err != nil {
@@ -29,7 +29,7 @@ func (src *source) identify(fd int) (ident, error) {
 	}
 	id.st = st
 	id.key = inode.Key{Dev: st.Dev, Ino: st.Ino}
-	switch src.generation {
+	switch s.generation {
 	case byHandle:
 		h, _, err := unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH)
 		if err != nil {

@@ -64,7 +64,7 @@ func (s *source) examine() error {
 	if s.mount, err = reopen(s.root, unix.O_RDONLY); err != nil {
 		return err
 	}
-	s.chooseGeneration(int64(fs.Type))
+	s.chooseGeneration(fs.Type)
 	return nil
 }
 

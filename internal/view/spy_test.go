@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -113,7 +114,8 @@ func get(t *testing.T, path string) string {
 func wantErrno(t *testing.T, what string, err error, want unix.Errno) {
 	t.Helper()
 	if got := errno(err); got != want {
-		if link, ok := err.(*os.LinkError); ok && errno(link.Err) == want {
+		var link *os.LinkError
+		if errors.As(err, &link) && errno(link.Err) == want {
 			return
 		}
 		t.Errorf("%s: %v, want %v", what, err, want)

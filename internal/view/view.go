@@ -156,7 +156,7 @@ func quenchPoll(mount int) {
 		return
 	}
 	defer unix.Close(fd)
-	unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 }
 
 const maxTransfer = 1 << 20
