@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,10 +104,11 @@ func TestKillGuard(t *testing.T) {
 	}
 }
 
-// isClosed tells whether that is what one gets from a file system without a server: ENOTCONN, or ECONNABORTED from what
-// lies above it and was asked when it went.
+// isClosed tells whether that is what one gets from a file system without a server: ENOTCONN, ECONNABORTED from what
+// lies above it and was asked when it went, or EIO from what it had open below.
 func isClosed(said string) bool {
-	return strings.Contains(said, "Transport endpoint is not connected") || strings.Contains(said, "Software caused connection abort")
+	return slices.ContainsFunc([]string{"Transport endpoint is not connected", "Software caused connection abort", "Input/output error"},
+		func(error string) bool { return strings.Contains(said, error) })
 }
 
 func TestKillReplicafs(t *testing.T) {
