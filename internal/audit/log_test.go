@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -263,7 +264,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if err := l.Follow(ctx, time.Time{}, true, func(Event) error { return nil }); err != context.DeadlineExceeded {
+	if err := l.Follow(ctx, time.Time{}, true, func(Event) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
 }

@@ -86,7 +86,10 @@ func (s *store) append(line []byte) error {
 	n, err := s.file.Write(line)
 	if err != nil {
 		if n > 0 {
-			s.file.Truncate(s.size)
+			if cut := s.file.Truncate(s.size); cut != nil {
+				s.size += int64(n)
+				err = errors.Join(err, cut)
+			}
 		}
 		return err
 	}
