@@ -94,7 +94,7 @@ func newStopper(ctx context.Context) (*stopper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stopper{r: r, w: w, stop: context.AfterFunc(ctx, func() { w.Write([]byte{0}) })}, nil
+	return &stopper{r: r, w: w, stop: context.AfterFunc(ctx, func() { _, _ = w.Write([]byte{0}) })}, nil
 }
 
 func (s *stopper) close() {

@@ -44,7 +44,7 @@ func Cleanup(ctx context.Context, root layout.Root, id string) error {
 		return fmt.Errorf("end the guard: %w", err)
 	}
 	err = errors.Join(
-		cleanReplicas(ctx, root, t.Replicafs),
+		cleanReplicas(ctx, t.Replicafs),
 		cleanLink(t),
 		cleanCgroup(ctx, t.Cgroup),
 		removeSockets(dir),

@@ -40,7 +40,11 @@ func (g *guard) control() error {
 		return g.setLevel(l)
 	})
 	control.HandleStream(s, control.MethodEvents, g.events)
-	go s.Serve()
+	go func() {
+		if err := s.Serve(); err != nil {
+			slog.Error("the control socket answers no more", "error", err)
+		}
+	}()
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (h *helper) alive() bool {
 
 // stop asks the helper to end in good order, and kills it if it doesn't.
 func (h *helper) stop() error {
-	h.cmd.Process.Signal(syscall.SIGTERM)
+	_ = h.cmd.Process.Signal(syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	select {

@@ -17,12 +17,12 @@ import (
 // but the handshake and the log that klw-runc opened, no environment, no folder kept busy. Nobody may trace it or read
 // its memory.
 func isolate() error {
-	unix.Setsid() // fails where klw-runc has done it
+	_, _ = unix.Setsid() // fails where klw-runc has done it
 	unix.Umask(0o077)
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("make the guard untraceable: %w", err)
 	}
-	syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0)
+	_, _, _ = syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0)
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func isolate() error {
 	os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	raiseFiles()
 	// A guard that is killed for memory closes its container's files. Needs CAP_SYS_RESOURCE: best effort.
-	os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
 	return closeInherited()
 }
 
@@ -39,7 +39,7 @@ func raiseFiles() {
 	var r unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) == nil && r.Cur < r.Max {
 		r.Cur = r.Max
-		unix.Setrlimit(unix.RLIMIT_NOFILE, &r)
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &r)
 	}
 }
 

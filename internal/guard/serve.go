@@ -82,7 +82,7 @@ func serve(ctx context.Context, conn *handshake.Conn, extra []hooks.Module) erro
 	// Told before it is undone: klw-init has the host's mounts, and a replication can't end before it lets go of them.
 	if err != nil && !errors.Is(err, errStopped) {
 		slog.Error("the guard ends", "error", err)
-		conn.Send(&handshake.Message{Failed: shorten(err.Error())})
+		_ = conn.Send(&handshake.Message{Failed: shorten(err.Error())})
 	}
 	undone := g.undo.run()
 	if undone == nil {

@@ -12,11 +12,10 @@ import (
 
 	"klw/internal/handshake"
 	"klw/internal/inode"
-	"klw/internal/layout"
 )
 
 // cleanReplicas ends what replications a killed guard left: in good order first, then hard, then their mounts.
-func cleanReplicas(ctx context.Context, root layout.Root, list []handshake.Replica) error {
+func cleanReplicas(ctx context.Context, list []handshake.Replica) error {
 	var all error
 	for _, r := range list {
 		if err := endProcess(ctx, r.Process, drainTime); err != nil {

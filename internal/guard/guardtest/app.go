@@ -53,7 +53,7 @@ func (f *Container) StartApplication(views []*os.File) *App {
 	if err := a.Cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
-	f.t.Cleanup(func() { a.in.Close(); a.Cmd.Process.Kill(); a.Cmd.Wait() })
+	f.t.Cleanup(func() { a.in.Close(); a.Cmd.Process.Kill(); _ = a.Cmd.Wait() })
 	if got := a.readLine(); got != "mounted" {
 		f.t.Fatalf("application: %s", got)
 	}
@@ -76,13 +76,16 @@ func (a *App) Do(command string, args ...string) string {
 }
 
 // End ends it.
-func (a *App) End() { a.in.Close(); a.Cmd.Wait() }
+func (a *App) End() { a.in.Close(); _ = a.Cmd.Wait() }
 
 // application is the process itself. Paths are below the folder that stands for its root.
 func application() {
 	runtime.LockOSThread()
 	dir := os.Getenv("KLW_TEST_DIR")
-	unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		fmt.Println("make mounts private:", err)
+		return
+	}
 	for i, at := range os.Args[1:] {
 		if err := unix.MoveMount(3+i, "", unix.AT_FDCWD, filepath.Join(dir, at), unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 			fmt.Println("move_mount:", err)
@@ -131,7 +134,9 @@ func perform(dir, command string, args []string) string {
 
 // confine does what klw-init does last.
 func confine(socket string) error {
-	unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
 	listener, err := seccomp.Contain(seccomp.Options{Seal: true}).LoadListener()
 	if err != nil {
 		return err

@@ -114,10 +114,10 @@ func newCgroup(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		os.WriteFile(filepath.Join(path, "cgroup.kill"), []byte("1"), 0)
+		_ = os.WriteFile(filepath.Join(path, "cgroup.kill"), []byte("1"), 0)
 		for range 100 {
 			if err := unix.Rmdir(path); err == nil || err == unix.ENOENT {
-				unix.Rmdir(filepath.Dir(path)) // of other tests too, if it is empty
+				_ = unix.Rmdir(filepath.Dir(path)) // of other tests too, if it is empty
 				return
 			}
 			time.Sleep(20 * time.Millisecond)
