@@ -112,8 +112,8 @@ func (w *writer) fail(err error) error {
 // finish ends a stream.
 func (w *writer) finish(err error) {
 	if err != nil && w.server.ctx.Err() == nil {
-		w.fail(err)
+		_ = w.fail(err)
 		return
 	}
-	w.send(Response{})
+	_ = w.send(Response{})
 }

@@ -134,7 +134,7 @@ func (s *Server) converse(conn *net.UnixConn) {
 	defer s.dismiss(conn)
 	out := &writer{conn: conn, server: s}
 	if err := checkPeer(conn); err != nil {
-		out.fail(err)
+		_ = out.fail(err)
 		return
 	}
 	in := bufio.NewReaderSize(conn, MaxRequest)
@@ -142,7 +142,7 @@ func (s *Server) converse(conn *net.UnixConn) {
 		out.patience(IdleTime)
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			out.fail(Errorf(CodeRequest, "request of more than %d bytes", MaxRequest))
+			_ = out.fail(Errorf(CodeRequest, "request of more than %d bytes", MaxRequest))
 			return
 		}
 		if err != nil {
@@ -192,7 +192,7 @@ func (s *Server) stream(h handler, params json.RawMessage, conn *net.UnixConn, o
 	defer cancel()
 	out.patience(0)
 	s.running.Go(func() {
-		conn.Read(make([]byte, 1)) // returns when the client is gone; it has nothing more to say
+		_, _ = conn.Read(make([]byte, 1)) // returns when the client is gone; it has nothing more to say
 		cancel()
 	})
 	err := h.stream(ctx, params, out.result)

@@ -127,8 +127,8 @@ func (c *Conn) wait(write bool, call func(fd int) error) error {
 	var result error
 	try := func(fd uintptr) bool {
 		for {
-			if result = call(int(fd)); result != unix.EINTR {
-				return result != unix.EAGAIN
+			if result = call(int(fd)); !errors.Is(result, unix.EINTR) {
+				return !errors.Is(result, unix.EAGAIN)
 			}
 		}
 	}

@@ -103,7 +103,7 @@ func showPolicy(ctx context.Context, c *cli.Command) error {
 	if err := call(ctx, root(c), args[0], control.MethodPolicyShow, nil, &text); err != nil {
 		return err
 	}
-	return show(c, text, func(w io.Writer) { io.WriteString(w, text.Text) })
+	return show(c, text, func(w io.Writer) { fmt.Fprint(w, text.Text) })
 }
 
 func explainPolicy(ctx context.Context, c *cli.Command) error {

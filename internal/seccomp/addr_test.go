@@ -12,7 +12,7 @@ func addr(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
 func int80(nr uint32) unix.Errno {
 	code, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return err.(unix.Errno)
+		panic(err)
 	}
 	defer unix.Munmap(code)
 	copy(code, []byte{0xb8, byte(nr), byte(nr >> 8), byte(nr >> 16), byte(nr >> 24), 0xcd, 0x80, 0x48, 0x98, 0xc3})

@@ -134,7 +134,7 @@ func (l *Listener) answer(fd int, tell func(Refused)) error {
 }
 
 func ignore(err, harmless error) error {
-	if err == harmless {
+	if errors.Is(err, harmless) {
 		return nil
 	}
 	return err
