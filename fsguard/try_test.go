@@ -3,6 +3,7 @@ package fsguard
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,16 +57,8 @@ func result(err error) string {
 		return "ok"
 	}
 	var e syscall.Errno
-	for {
-		if n, ok := err.(syscall.Errno); ok {
-			e = n
-			break
-		}
-		u, ok := err.(interface{ Unwrap() error })
-		if !ok {
-			return err.Error()
-		}
-		err = u.Unwrap()
+	if !errors.As(err, &e) {
+		return err.Error()
 	}
 	return unix.ErrnoName(e)
 }
