@@ -162,13 +162,13 @@ func store(fd, prot int, upgrade bool) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Munmap(m)
+	defer func() { _ = unix.Munmap(m) }()
 	if upgrade {
 		if err := unix.Mprotect(m, unix.PROT_READ|unix.PROT_WRITE); err != nil {
 			return err
 		}
 	}
-	m[0] = m[0] + 0 //nolint:staticcheck // a store of the same value is a store
+	m[0] = m[0] + 0 // a store of the same value is a store
 	m[0] ^= 0xff
 	m[0] ^= 0xff
 	return unix.Msync(m, unix.MS_SYNC)

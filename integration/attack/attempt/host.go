@@ -66,7 +66,7 @@ func hostAttempts() {
 		if err := unix.Mount("cgroup2", dir, "cgroup2", 0, ""); err != nil {
 			return err
 		}
-		defer unix.Unmount(dir, unix.MNT_DETACH)
+		defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
 		return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 	})
 }
@@ -91,7 +91,7 @@ func corePattern(string) error {
 	if err := unix.Mount("proc", dir, "proc", 0, ""); err != nil {
 		return err
 	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
+	defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
 	return os.WriteFile(filepath.Join(dir, file), now, 0)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,7 +40,7 @@ func privilegeAttempts() {
 	})
 	add("setfsuid-saved", "setfsuid(0) with a saved uid of 0, then write what is root's", func(string) error {
 		return afterGivingUp(func() error {
-			unix.Setfsuid(0)
+			_ = unix.Setfsuid(0)
 			if id, _ := unix.SetfsuidRetUid(-1); id != 0 {
 				return unix.EPERM
 			}
@@ -62,7 +63,8 @@ func runs(program, what string) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := err.(*exec.ExitError); ok {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
 		return fmt.Errorf("it answered %q", strings.TrimSpace(string(out)))
 	}
 	return err
