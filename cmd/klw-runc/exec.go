@@ -84,7 +84,7 @@ func execProcess(cmd *cli.Command) (int, error) {
 	defer process.Close()
 	status, err := p.follow(process)
 	if err != nil {
-		process.Kill()
+		_ = process.Kill()
 	}
 	return status, err
 }

@@ -10,18 +10,17 @@ import (
 
 // log is where errors and warnings go: lines of JSON as engines read them from a file, or text.
 var log struct {
-	file  *os.File // nil: standard error
-	json  bool
-	debug bool
+	file *os.File // nil: standard error
+	json bool
 }
 
-func openLog(path, format string, debug bool) error {
+func openLog(path, format string) error {
 	switch format {
 	case "text", "json":
 	default:
 		return fmt.Errorf("--log-format %q, expected text or json", format)
 	}
-	log.json, log.debug = format == "json", debug
+	log.json = format == "json"
 	if path == "" {
 		return nil
 	}
@@ -43,12 +42,6 @@ func logError(err error) {
 }
 
 func logWarning(text string) { logLine("warning", text) }
-
-func logDebug(format string, args ...any) {
-	if log.debug {
-		logLine("debug", fmt.Sprintf(format, args...))
-	}
-}
 
 func logLine(level, text string) {
 	out := log.file

@@ -49,7 +49,7 @@ func newApp() *cli.Command {
 			&cli.StringFlag{Name: "root", Value: layout.DefaultRoot, Usage: "folder of the containers' states"},
 			&cli.StringFlag{Name: "log", Usage: "file to write errors and warnings to (default: standard error)"},
 			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json"},
-			&cli.BoolFlag{Name: "debug", Usage: "log more"},
+			&cli.BoolFlag{Name: "debug", Usage: "accepted for engines that pass it: there is nothing more to log"},
 			&cli.BoolFlag{Name: "systemd-cgroup", Usage: "not supported: cgroups are made in the file system"},
 			&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "true, false or auto; true is not supported"},
 		},
@@ -75,7 +75,7 @@ func newApp() *cli.Command {
 
 // before checks the global flags and opens the log.
 func before(ctx context.Context, cmd *cli.Command) (context.Context, error) {
-	if err := openLog(cmd.String("log"), cmd.String("log-format"), cmd.Bool("debug")); err != nil {
+	if err := openLog(cmd.String("log"), cmd.String("log-format")); err != nil {
 		return ctx, err
 	}
 	if cmd.Bool("systemd-cgroup") {

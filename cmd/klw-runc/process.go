@@ -136,7 +136,7 @@ func (p *process) wait(pid int) (int, error) {
 				p.terminal.Resize()
 			}
 		default:
-			unix.Kill(pid, s)
+			_ = unix.Kill(pid, s)
 		}
 	}
 }
