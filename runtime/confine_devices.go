@@ -60,7 +60,7 @@ func checkSource(source string) error {
 	if err := unix.Statfs(source, &st); err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	if kind := pseudo[int64(st.Type)]; kind != "" {
+	if kind := pseudo[st.Type]; kind != "" {
 		return fmt.Errorf("%s is on a %s: under a policy it can't be bound, mount a %s of the container's own", source, kind, kind)
 	}
 	return nil

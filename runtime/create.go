@@ -155,7 +155,7 @@ func (c *creation) writeState() error {
 			return err
 		}
 	}
-	if err := replaceFile(c.Dir.Config(), b.Config, 0o600); err != nil {
+	if err := replaceFile(c.Dir.Config(), b.Config); err != nil {
 		return err
 	}
 	return c.State.write(c.Dir)
@@ -171,7 +171,7 @@ func owner() string {
 // undo removes everything after a failure and gives the error that led to it.
 func (c *creation) undo(cause error) error {
 	if c.init != nil {
-		c.init.Kill()
+		_ = c.init.Kill()
 		c.init.Close()
 	}
 	if c.State == nil {

@@ -78,7 +78,7 @@ func (c *Container) takeLock() (unlock func(), err error) {
 	}
 	// It is still being created, by a klw-runc that waits for something else: a hook without a timeout.
 	if f, err := c.State.Creator.Open(); err == nil {
-		unix.PidfdSendSignal(int(f.Fd()), unix.SIGKILL, nil, 0)
+		_ = unix.PidfdSendSignal(int(f.Fd()), unix.SIGKILL, nil, 0)
 		f.Close()
 	}
 	return c.lock()
@@ -118,7 +118,7 @@ func (c *Container) destroy(warn func(string)) error {
 func (c *Container) killAll() error {
 	if alive(c.State.Init) { // not yet, or no longer, in its cgroups
 		if f, err := c.State.Init.Open(); err == nil {
-			unix.PidfdSendSignal(int(f.Fd()), unix.SIGKILL, nil, 0)
+			_ = unix.PidfdSendSignal(int(f.Fd()), unix.SIGKILL, nil, 0)
 			f.Close()
 		}
 	}

@@ -70,7 +70,7 @@ func (c *Container) Exec(o ExecOptions) (*launch.Init, error) {
 		return nil, err
 	}
 	if err := c.enter(process); err != nil {
-		process.Kill()
+		_ = process.Kill()
 		return nil, err
 	}
 	return process, nil

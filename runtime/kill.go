@@ -43,7 +43,7 @@ func (c *Container) Kill(sig unix.Signal, all bool) error {
 	}
 	defer process.Close()
 	err = unix.PidfdSendSignal(int(process.Fd()), sig, nil, 0)
-	if err == unix.ESRCH {
+	if errors.Is(err, unix.ESRCH) {
 		return ErrNotRunning
 	}
 	if err != nil {

@@ -16,7 +16,7 @@ func ptr[T any](v T) *T { return &v }
 // limit gives the limit's file by the kind of hierarchy that holds the controller here.
 func (b *box) limit(controller, v1, v2 string) string {
 	b.Helper()
-	path := ""
+	var path string
 	if cgroups.IsCgroup2UnifiedMode() {
 		path = filepath.Join(b.cgroup(""), v2)
 	} else {

@@ -28,7 +28,7 @@ func (c *Container) lockWithin(patience time.Duration) (unlock func(), err error
 	}
 	for pause, deadline := time.Millisecond, time.Now().Add(patience); ; pause = min(2*pause, 50*time.Millisecond) {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			break
 		}
 		if time.Now().After(deadline) {

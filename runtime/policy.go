@@ -23,14 +23,14 @@ import (
 // writePolicy keeps the policy as it was checked: whatever becomes of the bundle's file from now on, the guard and exec
 // go by this text.
 func writePolicy(dir layout.Dir, p *bundle.Policy) error {
-	if err := replaceFile(dir.Policy(), p.Text, 0o600); err != nil {
+	if err := replaceFile(dir.Policy(), p.Text); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir.Included(), 0o700); err != nil {
 		return fmt.Errorf("keep the policy: %w", err)
 	}
 	for file, text := range p.Included {
-		if err := replaceFile(filepath.Join(dir.Included(), file), text, 0o600); err != nil {
+		if err := replaceFile(filepath.Join(dir.Included(), file), text); err != nil {
 			return err
 		}
 	}

@@ -58,13 +58,13 @@ func (s *State) write(dir layout.Dir) error {
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
-	return replaceFile(dir.State(), text, 0o600)
+	return replaceFile(dir.State(), text)
 }
 
-// replaceFile gives a file new content: a reader sees the old or the new one, never a part.
-func replaceFile(path string, text []byte, mode os.FileMode) error {
+// replaceFile gives a file of root's alone new content: a reader sees the old or the new one, never a part.
+func replaceFile(path string, text []byte) error {
 	next := path + ".next"
-	if err := os.WriteFile(next, text, mode); err != nil {
+	if err := os.WriteFile(next, text, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := os.Rename(next, path); err != nil {

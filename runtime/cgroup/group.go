@@ -31,10 +31,7 @@ type Group struct {
 
 // New plans the cgroups for container id as its spec asks for them.
 func New(id string, spec *specs.Spec) (*Group, error) {
-	limits, err := resources(spec)
-	if err != nil {
-		return nil, err
-	}
+	limits := resources(spec)
 	path := filepath.Clean(spec.Linux.CgroupsPath)
 	if spec.Linux.CgroupsPath == "" {
 		path = filepath.Join("/klw", id)
@@ -44,6 +41,7 @@ func New(id string, spec *specs.Spec) (*Group, error) {
 	}
 	config := &cgroups.Cgroup{Path: path, Resources: limits}
 	g := &Group{limits: limits}
+	var err error
 	if cgroups.IsCgroup2UnifiedMode() {
 		g.manager, err = v2.NewManager(config, "")
 	} else {

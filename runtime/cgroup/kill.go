@@ -39,7 +39,7 @@ func (p Paths) Signal(sig unix.Signal) error { return p.signalAll(sig) }
 func (p Paths) signalAll(sig unix.Signal) error {
 	if v2 := p.V2(); sig == unix.SIGKILL && v2 != "" {
 		// Kills forks in flight too. A kernel without the file (before 5.14) is left to the loop.
-		os.WriteFile(filepath.Join(v2, "cgroup.kill"), []byte("1"), 0)
+		_ = os.WriteFile(filepath.Join(v2, "cgroup.kill"), []byte("1"), 0)
 	}
 	pids, err := p.pids()
 	if err != nil {
@@ -94,6 +94,6 @@ func (p Paths) pids() (map[int]bool, error) {
 // thaw lets frozen processes die: the v1 freezer holds even SIGKILL back.
 func (p Paths) thaw() {
 	if dir := p["freezer"]; dir != "" {
-		os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
+		_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
 	}
 }

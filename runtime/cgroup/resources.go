@@ -7,7 +7,7 @@ import (
 )
 
 // resources translates linux.resources. What klw's library doesn't know of it would be an error of Set.
-func resources(spec *specs.Spec) (*cgroups.Resources, error) {
+func resources(spec *specs.Spec) *cgroups.Resources {
 	out := &cgroups.Resources{}
 	r := spec.Linux.Resources
 	if r == nil {
@@ -38,7 +38,7 @@ func resources(spec *specs.Spec) (*cgroups.Resources, error) {
 	if len(r.Unified) > 0 {
 		out.Unified = r.Unified
 	}
-	return out, nil
+	return out
 }
 
 func set[T any](to *T, from *T) {

@@ -78,11 +78,11 @@ func Start(dir layout.Dir, cgroup *os.File) (*Guard, error) {
 	g.Process, err = handshake.FindProcess(p.Pid)
 	if err != nil {
 		p.Kill()
-		p.Wait()
+		_, _ = p.Wait()
 		conn.Close()
 		return nil, err
 	}
-	p.Release()
+	_ = p.Release()
 	return g, nil
 }
 

@@ -112,9 +112,9 @@ func (w Wire) receive() (m Message, sender int, err error) {
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(int(w), b, oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.ECONNRESET || err == nil && n == 0:
+		case errors.Is(err, unix.ECONNRESET) || err == nil && n == 0:
 			return m, 0, ErrClosed
 		case err != nil:
 			return m, 0, fmt.Errorf("receiving from the other side: %w", err)

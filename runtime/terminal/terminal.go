@@ -57,7 +57,10 @@ func (t *Terminal) Connect() error {
 	if err != nil {
 		return fmt.Errorf("receive the terminal: %w", err)
 	}
-	unix.SetNonblock(fd, true) // so that a read can be ended
+	if err := unix.SetNonblock(fd, true); err != nil { // so that a read can be ended
+		unix.Close(fd)
+		return fmt.Errorf("terminal: %w", err)
+	}
 	t.master, err = console.ConsoleFromFile(os.NewFile(uintptr(fd), "ptmx"))
 	if err != nil {
 		unix.Close(fd)
@@ -71,9 +74,9 @@ func (t *Terminal) Connect() error {
 		t.Resize()
 	}
 	t.output = make(chan struct{})
-	go io.Copy(t.master, os.Stdin)
+	go func() { _, _ = io.Copy(t.master, os.Stdin) }()
 	go func() {
-		io.Copy(os.Stdout, t.master)
+		_, _ = io.Copy(os.Stdout, t.master)
 		close(t.output)
 	}()
 	return nil
@@ -105,7 +108,7 @@ func hostConsole() console.Console {
 // Resize gives the process's terminal the size of the caller's.
 func (t *Terminal) Resize() {
 	if t.host != nil && t.master != nil {
-		t.master.ResizeFrom(t.host)
+		_ = t.master.ResizeFrom(t.host)
 	}
 }
 
@@ -120,7 +123,7 @@ func (t *Terminal) Close() {
 		}
 	}
 	if t.host != nil {
-		t.host.Reset()
+		_ = t.host.Reset()
 	}
 	if t.master != nil {
 		t.master.Close()

@@ -36,7 +36,7 @@ var commands = map[string]func([]string){
 	"hook":  hook,
 	"fail":  func([]string) { fatal("this one fails") },
 	"tty":   tty,
-	"fd":    func(a []string) { f := os.NewFile(uintptr(number(a[0])), "fd"); io.Copy(os.Stdout, f) },
+	"fd":    func(a []string) { f := os.NewFile(uintptr(number(a[0])), "fd"); _, _ = io.Copy(os.Stdout, f) },
 	"open":  open,
 	"mkdev": mkdev,
 	"alloc": alloc,
@@ -62,7 +62,9 @@ func wait(file []string) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGINT)
 	fmt.Println("up")
 	for _, f := range file {
-		os.WriteFile(f, nil, 0o644)
+		if err := os.WriteFile(f, nil, 0o644); err != nil {
+			fatal(err)
+		}
 	}
 	for s := range signals {
 		if s == syscall.SIGTERM {
@@ -170,7 +172,7 @@ func open(a []string) {
 	if err != nil {
 		fatal(err)
 	}
-	f.Read(make([]byte, 1))
+	_, _ = f.Read(make([]byte, 1))
 }
 
 // mkdev makes a device node and opens it.
