@@ -124,21 +124,16 @@ func manifest(t *testing.T, dir string) string {
 				return err
 			}
 		}
+		if d.IsDir() {
+			st.Nlink = 0 // the file system's matter
+		}
 		names := make([]byte, 1024)
 		n, _ := unix.Llistxattr(path, names)
-		_, err = fmt.Fprintf(&out, "%s %o %d:%d links %d xattr %q %s\n", rel, st.Mode, st.Uid, st.Gid, linksOf(d, st), names[:max(n, 0)], content)
+		_, err = fmt.Fprintf(&out, "%s %o %d:%d links %d xattr %q %s\n", rel, st.Mode, st.Uid, st.Gid, st.Nlink, names[:max(n, 0)], content)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
-}
-
-// linksOf is the number of names of what is no folder: how many a folder has is the file system's matter.
-func linksOf(d fs.DirEntry, st unix.Stat_t) uint64 {
-	if d.IsDir() {
-		return 0
-	}
-	return uint64(st.Nlink)
 }
