@@ -139,13 +139,13 @@ func makeBundle(t *testing.T, top, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(policy), "@general\n", "@general\nfile /attack read execute\n", 1)
+	text := strings.Replace(string(policy), "@general\n", "@general\nfile /attack read execute\nfile /attack/box read write\n", 1)
 	text = strings.Replace(text, "127.0.0.1:8080", "127.0.0.1:"+freePort(t), 1)
 	if err := os.WriteFile(filepath.Join(to, "klw.policy"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(to, "rootfs/attack")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "box"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	attempt := filepath.Join(filepath.Dir(to), "attempt")

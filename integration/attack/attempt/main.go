@@ -36,6 +36,7 @@ func init() {
 	socketAttempts()
 	privilegeAttempts()
 	hostAttempts()
+	reachAttempts()
 }
 
 func main() {
