@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,16 +27,11 @@ func Wait(p handshake.Process, patience time.Duration) {
 	}
 	defer f.Close()
 	poll := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && !stopped(p.PID); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && p.State() != 'T'; {
 		if n, err := unix.Poll(poll, 500); n > 0 || err != nil && err != unix.EINTR {
 			return
 		}
 	}
-}
-
-func stopped(pid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err == nil && bytes.Contains(stat, []byte(") T "))
 }
 
 // Cleanup undoes what a guard left that ended without undoing it. It is idempotent.
