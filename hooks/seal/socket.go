@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"klw/internal/peer"
 	"klw/internal/seccomp"
 )
 
@@ -69,22 +70,12 @@ func take(conn *net.UnixConn) (*seccomp.Listener, error) {
 }
 
 func checkPeer(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
+	uid, err := peer.UID(conn)
 	if err != nil {
 		return err
 	}
-	var cred *unix.Ucred
-	var failed error
-	if err := raw.Control(func(fd uintptr) {
-		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return err
-	}
-	if failed != nil {
-		return failed
-	}
-	if cred.Uid != 0 {
-		return fmt.Errorf("user %d may not send one", cred.Uid)
+	if uid != 0 {
+		return fmt.Errorf("user %d may not send one", uid)
 	}
 	return nil
 }
