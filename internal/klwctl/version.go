@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/urfave/cli/v3"
 
@@ -25,7 +24,7 @@ func versionCommand() *cli.Command {
 				Commit   string `json:"commit,omitempty"`
 				Protocol int    `json:"protocol"`
 				Go       string `json:"go"`
-			}{version.Version, commit(), control.Version, runtime.Version()}
+			}{version.Version, version.Commit(), control.Version, runtime.Version()}
 			return show(c, v, func(w io.Writer) {
 				fmt.Fprintf(w, "klwctl %s\n", v.Version)
 				if v.Commit != "" {
@@ -35,17 +34,4 @@ func versionCommand() *cli.Command {
 			})
 		},
 	}
-}
-
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return ""
 }
