@@ -26,7 +26,7 @@ func (m *Module) recordMade(c *hooks.Call, r *hooks.Result) {
 		m.o.Unknown(join(r.File))
 		return
 	}
-	rec.Op = makerOf(rec.Attr.Mode)
+	rec.Op = journal.Maker(rec.Attr.Mode)
 	data, complete := inherited(r.File)
 	rec.Data = data
 	seq, ok := m.append(rec)
@@ -42,19 +42,6 @@ func (m *Module) recordMade(c *hooks.Call, r *hooks.Result) {
 		m.addOrphan(r.File.Key())
 		m.mu.Unlock()
 	}
-}
-
-// makerOf is the journal's operation that makes an object of a type.
-func makerOf(mode uint32) journal.Op {
-	switch mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		return journal.Mkdir
-	case unix.S_IFREG:
-		return journal.Create
-	case unix.S_IFLNK:
-		return journal.Symlink
-	}
-	return journal.Mknod
 }
 
 // inherited reads what a new object has got from its directory: access control lists, security labels. complete is

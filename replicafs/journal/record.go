@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"golang.org/x/sys/unix"
 )
 
 // Version of the record format.
@@ -129,6 +131,19 @@ type Record struct {
 	NewName string
 	Text    string
 	Data    []byte
+}
+
+// Maker is the operation that makes an object of a mode's type.
+func Maker(mode uint32) Op {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return Mkdir
+	case unix.S_IFREG:
+		return Create
+	case unix.S_IFLNK:
+		return Symlink
+	}
+	return Mknod
 }
 
 // Makes tells whether the record makes a new object.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"klw/internal/program"
 	"klw/replicafs"
 )
 
@@ -20,7 +21,7 @@ func Mount(ctx context.Context, o MountOptions) (Status, error) {
 	if o.Ack == "" {
 		o.Ack = AckMemory
 	}
-	binary, err := replicafs.FindBinary("klw-replicafs")
+	binary, err := program.Find("klw-replicafs")
 	if err != nil {
 		return Status{}, err
 	}

@@ -40,7 +40,7 @@ const metadata = journal.HasMode | journal.HasOwner | journal.HasMtime
 
 // make journals a new object and all below it.
 func (r *run) make(p place, name string, src int, o object, full string) error {
-	rec := &journal.Record{Op: maker(o.typ()), Parent: p.id, Name: name, Attr: replicafs.Attributes(&o.st),
+	rec := &journal.Record{Op: journal.Maker(o.typ()), Parent: p.id, Name: name, Attr: replicafs.Attributes(&o.st),
 		Valid: metadata | journal.HasAtime | journal.HasParentMtime, ParentMtime: p.mtime}
 	if o.typ() == unix.S_IFLNK {
 		target, err := replicafs.Readlink(src)
@@ -65,18 +65,6 @@ func (r *run) make(p place, name string, src int, o object, full string) error {
 		return r.into(src, -1, rec.Object, full, o)
 	}
 	return nil
-}
-
-func maker(typ uint32) journal.Op {
-	switch typ {
-	case unix.S_IFDIR:
-		return journal.Mkdir
-	case unix.S_IFREG:
-		return journal.Create
-	case unix.S_IFLNK:
-		return journal.Symlink
-	}
-	return journal.Mknod
 }
 
 // fetch journals that a file's contents are to be made equal.

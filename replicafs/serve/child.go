@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"klw/internal/program"
 	"klw/replicafs"
 	"klw/replicafs/feed"
 	"klw/replicafs/journal"
@@ -44,7 +45,7 @@ type mark struct {
 }
 
 func newApplier(f replicafs.Folder, c replicafs.Config, src *replicafs.Source, w *journal.Writer) (*applier, error) {
-	binary, err := replicafs.FindBinary("klw-replica")
+	binary, err := program.Find("klw-replica")
 	if err != nil {
 		return nil, err
 	}
