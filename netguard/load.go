@@ -118,6 +118,8 @@ func probe() (Capabilities, error) {
 		return Capabilities{AbstractConnect: true}, nil
 	case errors.Is(err, unix.EINVAL):
 		return Capabilities{}, nil
+	case errors.Is(err, unix.ENOSYS):
+		return Capabilities{}, fmt.Errorf("load a BPF program: %w (a policy's socket rules need a kernel with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF)", err)
 	}
 	return Capabilities{}, fmt.Errorf("load a BPF program: %w (netguard needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)", err)
 }

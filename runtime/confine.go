@@ -29,11 +29,11 @@ var (
 // bundle asks for.
 func confine(b *bundle.Bundle, warn func(string)) (views []handshake.Mount, kernel []handshake.KernelMount, err error) {
 	if err := refuse(b.Spec); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("config.json: %w", err)
 	}
 	taken, err := confineDevices(b.Spec.Linux)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("config.json: %w", err)
 	}
 	for _, text := range append(taken, confineCapabilities(b.Spec.Process)...) {
 		warn(text)
@@ -44,7 +44,7 @@ func confine(b *bundle.Bundle, warn func(string)) (views []handshake.Mount, kern
 	for i := range b.Spec.Mounts {
 		m := &b.Spec.Mounts[i]
 		m.Destination = path.Clean(m.Destination)
-		at := fmt.Sprintf("mounts[%d] (%s)", i, m.Destination)
+		at := fmt.Sprintf("config.json: mounts[%d] (%s)", i, m.Destination)
 		switch {
 		case bundle.IsBind(m):
 			if seen[m.Destination] {
@@ -74,7 +74,7 @@ func isKernel(m *specs.Mount) bool {
 // refuse names what a policy can't hold together with.
 func refuse(spec *specs.Spec) error {
 	if bundle.Namespace(spec, specs.UserNamespace) != nil {
-		return errors.New("linux.namespaces: a user namespace together with a policy is not supported yet")
+		return errors.New("linux.namespaces: a user namespace together with a policy is not supported yet: remove one of the two")
 	}
 	for _, kind := range []specs.LinuxNamespaceType{specs.MountNamespace, specs.PIDNamespace} {
 		n := bundle.Namespace(spec, kind)

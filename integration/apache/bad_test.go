@@ -78,7 +78,7 @@ func TestBadBundle(t *testing.T) {
 		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
 		s.Linux.GIDMappings = s.Linux.UIDMappings
 	})
-	b.refused(b.start(), 1, "linux.namespaces: a user namespace together with a policy is not supported")
+	b.refused(b.start(), 1, "config.json: linux.namespaces: a user namespace together with a policy is not supported", "remove one")
 }
 
 // A policy that can't be enforced as it stands is refused whole.
@@ -141,7 +141,7 @@ func TestBadHost(t *testing.T) {
 	b.refused(inside(`mount -t tmpfs none /dev; for d in "null 3" "zero 5" "random 8" "urandom 9"; do set -- "$@"; mknod -m 666 /dev/${d% *} c 1 ${d#* }; done`),
 		1, "a policy needs FUSE", "/dev/fuse", "modprobe fuse")
 	b.refused(inside(`umount -l `+v2()+` /sys/fs/cgroup 2>/dev/null || umount -l /sys/fs/cgroup`), 1, "cgroup")
-	b.refused(b.withoutBPF(), 1, "load a BPF program", "function not implemented")
+	b.refused(b.withoutBPF(), 1, "load a BPF program: ", "function not implemented", "CONFIG_CGROUP_BPF")
 
 	alone := filepath.Join(t.TempDir(), "bin")
 	b.must(shell(`mkdir "$2"; cp "$1"/* "$2"; rm "$2/klw-guard"`, binaries, alone))

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNoV2 means that the host has no v2 hierarchy, which a container under a policy needs.
-var ErrNoV2 = errors.New("no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified: a policy's socket rules are attached there")
+var ErrNoV2 = errors.New("no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified: a policy's socket rules are attached there (try: mount -t cgroup2 none /sys/fs/cgroup/unified)")
 
 // Mount gives where the v2 hierarchy is mounted.
 func Mount() (string, error) {
