@@ -21,6 +21,7 @@ import (
 const (
 	guardTime = 5 * time.Second  // for a living guard to end after SIGTERM
 	deadTime  = 10 * time.Second // for a killed process to be gone
+	stuckTime = time.Second      // of which it may take so much before it counts as waiting for itself
 )
 
 // Cleanup is the program "klw-guard cleanup": it ends the guard of a container and undoes what it left. All of it is
@@ -85,7 +86,7 @@ func endProcess(ctx context.Context, p handshake.Process, patience time.Duration
 	for _, try := range []struct {
 		signal unix.Signal
 		wait   time.Duration
-	}{{unix.SIGTERM, patience}, {unix.SIGKILL, deadTime}} {
+	}{{unix.SIGTERM, patience}, {unix.SIGKILL, stuckTime}} {
 		err := unix.PidfdSendSignal(int(f.Fd()), try.signal, nil, 0)
 		if errors.Is(err, unix.ESRCH) {
 			return nil
@@ -96,6 +97,10 @@ func endProcess(ctx context.Context, p handshake.Process, patience time.Duration
 		if gone(ctx, f, try.wait) {
 			return nil
 		}
+	}
+	unstick(p.PID)
+	if gone(ctx, f, deadTime) {
+		return nil
 	}
 	return fmt.Errorf("process %d doesn't end", p.PID)
 }

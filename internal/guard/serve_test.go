@@ -16,7 +16,12 @@ import (
 	"klw/internal/guard/guardtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(guardtest.Main(m)) }
+func TestMain(m *testing.M) {
+	if source := os.Getenv("KLW_TEST_STUCK"); source != "" {
+		stuck(source)
+	}
+	os.Exit(guardtest.Main(m))
+}
 
 func refusals(events []audit.Event) (list []string) {
 	for _, e := range events {
