@@ -176,9 +176,9 @@ func (b *box) delete() {
 // eventually waits for something that comes soon by itself.
 func (b *box) eventually(what string, is func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("after 15 s still not: %s", what)
+			b.Fatalf("after 30 s still not: %s", what)
 		}
 	}
 }

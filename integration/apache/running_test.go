@@ -86,8 +86,8 @@ func (r *running) wait() int {
 	r.Helper()
 	select {
 	case <-r.done:
-	case <-time.After(20 * time.Second):
-		r.Fatal("klw-runc run hasn't ended after 20 s")
+	case <-time.After(30 * time.Second):
+		r.Fatal("klw-runc run hasn't ended after 30 s")
 	}
 	return r.cmd.ProcessState.ExitCode()
 }
