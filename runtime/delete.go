@@ -72,8 +72,10 @@ func (c *Container) takeLock() (unlock func(), err error) {
 	if err := c.killAll(); err != nil {
 		return nil, err
 	}
-	unlock, err = c.lockWithin(hookTime)
-	if !errors.Is(err, errBusy) || c.State.Done {
+	if c.State.Done {
+		return c.lock()
+	}
+	if unlock, err = c.lockWithin(hookTime); !errors.Is(err, errBusy) {
 		return unlock, err
 	}
 	// It is still being created, by a klw-runc that waits for something else: a hook without a timeout.

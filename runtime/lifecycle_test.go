@@ -227,3 +227,9 @@ func TestList(t *testing.T) {
 		t.Errorf("json: %v", list)
 	}
 }
+
+// A name with a slash can only be a bundle's folder.
+func TestRunOfAFolderThatIsNotThere(t *testing.T) {
+	b := newBox(t, "exit", "0")
+	b.fails(1, "bundle ./nothere: no such file or directory", "run", "./nothere")
+}

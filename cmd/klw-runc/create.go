@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -92,7 +93,11 @@ func idAndBundle(arg, dir string) (id, bundleDir string, err error) {
 		abs, err := filepath.Abs(arg)
 		return filepath.Base(abs), arg, err
 	}
-	if st, err := os.Stat(arg); err == nil && st.IsDir() {
+	st, err := os.Stat(arg)
+	if err != nil && strings.Contains(arg, "/") { // no id
+		return "", "", fmt.Errorf("bundle %s: no such file or directory", arg)
+	}
+	if err == nil && st.IsDir() {
 		if _, err := os.Stat(bundle.ConfigName); err != nil {
 			return "", "", fmt.Errorf("bundle %s: %s is missing: no such file or directory", arg, bundle.ConfigName)
 		}
