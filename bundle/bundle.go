@@ -50,6 +50,9 @@ func Load(dir string, root layout.Root) (*Bundle, error) {
 	if b.Spec, err = Parse(text); err != nil {
 		return nil, err
 	}
+	if err := hostSysctls(b.Spec); err != nil {
+		return nil, err
+	}
 	b.Rootfs = rooted(abs, b.Spec.Root.Path)
 	if err := checkRootfs(b.Rootfs); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -21,6 +22,24 @@ func Namespace(spec *specs.Spec, kind specs.LinuxNamespaceType) *specs.LinuxName
 		}
 	}
 	return nil
+}
+
+// SharesHost says whether a container is in the caller's namespace of a kind: none is asked for, or the path of that one.
+func SharesHost(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	n := Namespace(spec, kind)
+	if n == nil || n.Path == "" {
+		return n == nil
+	}
+	theirs, err := os.Stat(n.Path)
+	if err != nil {
+		return false // what can't be found can't be joined
+	}
+	file := string(kind)
+	if kind == specs.NetworkNamespace {
+		file = "net"
+	}
+	ours, err := os.Stat("/proc/self/ns/" + file)
+	return err == nil && os.SameFile(theirs, ours)
 }
 
 func (m *Mistakes) namespaces(spec *specs.Spec) {

@@ -27,6 +27,21 @@ func (m *Mistakes) sysctls(l *specs.Linux) {
 	}
 }
 
+// hostSysctls refuses them where the namespace that config.json names by its path is the host's own.
+func hostSysctls(spec *specs.Spec) error {
+	var m Mistakes
+	for _, key := range slices.Sorted(maps.Keys(spec.Linux.Sysctl)) {
+		kind := sysctlNamespace(sysctlDots(key))
+		if kind != specs.UserNamespace && SharesHost(spec, kind) {
+			m.add("linux.sysctl", "%s: the path of the %s namespace is the host's own: it would change the host", key, kind)
+		}
+	}
+	if m != nil {
+		return m
+	}
+	return nil
+}
+
 func sysctlNamespace(key string) specs.LinuxNamespaceType {
 	switch {
 	case slices.Contains(ipcSysctls, key), strings.HasPrefix(key, "fs.mqueue."):

@@ -82,7 +82,7 @@ func refuse(spec *specs.Spec) error {
 			return fmt.Errorf("linux.namespaces: under a policy the container needs a new %s namespace of its own", kind)
 		}
 	}
-	if bundle.Namespace(spec, specs.IPCNamespace) == nil {
+	if bundle.SharesHost(spec, specs.IPCNamespace) {
 		return errors.New("linux.namespaces: under a policy the container can't share the host's ipc namespace")
 	}
 	return nil

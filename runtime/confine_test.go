@@ -147,3 +147,12 @@ func TestCapabilitiesBeneathTheGuard(t *testing.T) {
 		t.Errorf("warnings: %q", text)
 	}
 }
+
+func TestTheHostsIPCNamespaceByItsPathIsRefused(t *testing.T) {
+	_, _, err := confined(t, "@general\nfile / read\n", func(s *specs.Spec) {
+		bundle.Namespace(s, specs.IPCNamespace).Path = "/proc/self/ns/ipc"
+	})
+	if err == nil || !strings.Contains(err.Error(), "can't share the host's ipc namespace") {
+		t.Errorf("got %v", err)
+	}
+}
