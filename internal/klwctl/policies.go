@@ -103,7 +103,11 @@ func showPolicy(ctx context.Context, c *cli.Command) error {
 	if err := call(ctx, root(c), args[0], control.MethodPolicyShow, nil, &text); err != nil {
 		return err
 	}
-	return show(c, text, func(w io.Writer) { fmt.Fprint(w, text.Text) })
+	if c.Bool("json") {
+		return printJSON(c.Root().Writer, text)
+	}
+	_, err = io.WriteString(c.Root().Writer, text.Text) // as it is written, tabs and all
+	return err
 }
 
 func explainPolicy(ctx context.Context, c *cli.Command) error {

@@ -44,6 +44,11 @@ func replicaCommand() *cli.Command {
 				Description: "Exit code 8 says that they differ.\n\nExample:\n   klwctl replica verify /srv/www",
 				Action:      verifyReplica,
 			},
+			{
+				Name: "resync", Usage: "compare a source with its replica completely, and put right what differs", ArgsUsage: "SOURCE",
+				Description: "For changes that went past the mount.\n\nExample:\n   klwctl replica resync /srv/www",
+				Action:      resyncReplica,
+			},
 		},
 	}
 }
@@ -137,6 +142,19 @@ func printReplica(w io.Writer, s ops.Status) {
 	if s.Restarts > 0 {
 		fmt.Fprintf(w, "  restarts\t%d of klw-replica\n", s.Restarts)
 	}
+}
+
+func resyncReplica(ctx context.Context, c *cli.Command) error {
+	args, err := arguments(c, "SOURCE")
+	if err != nil {
+		return err
+	}
+	if err := ops.Resync(ctx, root(c), args[0]); err != nil {
+		return replicaError(err)
+	}
+	return show(c, map[string]string{"source": args[0]}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s was compared with its replica; klwctl replica status tells when all of it is applied\n", clean(args[0]))
+	})
 }
 
 func verifyReplica(ctx context.Context, c *cli.Command) error {
