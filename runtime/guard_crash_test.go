@@ -132,3 +132,41 @@ func TestDeleteForceOfAllAfterKlwRuncWasKilled(t *testing.T) {
 		crash(b, after, "run", b.id)
 	}
 }
+
+// Nothing is executed without the guard, and the reason has none of the words by which engines know a missing program.
+func TestNoExecWithoutTheGuard(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+		b := guarded(t, "wait")
+		b.create()
+		b.ok("start", b.id)
+		pid := b.guard().PID
+		b.must(syscall.Kill(pid, signal))
+		b.eventually("the guard has ended", func() bool {
+			stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+			return err != nil || strings.Contains(string(stat), ") Z ")
+		})
+		r := b.klw("exec", b.id, "/app", "hook", "/data/ran", "name")
+		if r.code != 255 || !strings.Contains(r.errOut, "guard has ended") || strings.Contains(r.errOut, "no such file") {
+			t.Errorf("%v: exit code %d, %s", signal, r.code, r.errOut)
+		}
+		if b.exists("rootfs/data/ran") {
+			t.Errorf("%v: it was executed", signal)
+		}
+	}
+}
+
+func TestExecOfADyingContainer(t *testing.T) {
+	b := newBox(t, "wait")
+	b.create()
+	b.ok("start", b.id)
+	// A process beside the first one that nobody reaps for now: the first one waits for it, and is not yet a zombie.
+	other := b.command("exec", "-d", "--pid-file", filepath.Join(b.dir, "other"), b.id, "/app", "wait")
+	if r := b.finish(other); r.code != 0 {
+		t.Fatal(r.errOut)
+	}
+	b.ok("kill", b.id, "KILL")
+	r := b.klw("exec", b.id, "/app", "exit", "0")
+	if r.code != 255 || strings.Contains(r.errOut, "no such file") {
+		t.Errorf("exit code %d, %s", r.code, r.errOut)
+	}
+}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,6 +31,10 @@ func DialSeccomp(dir layout.Dir) (*os.File, error) {
 			return os.NewFile(uintptr(fd), path), nil
 		}
 		unix.Close(fd)
+	}
+	if errors.Is(connectErr, unix.ECONNREFUSED) || errors.Is(connectErr, unix.ENOENT) {
+		// Without the kernel's words, which an engine takes for a missing program.
+		return nil, errors.New("the container's guard has ended: nothing is executed without it")
 	}
 	return nil, fmt.Errorf("connect to the guard at %s: %w", path, connectErr)
 }

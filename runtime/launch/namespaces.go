@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -82,6 +83,9 @@ func (s *starter) findRunning() error {
 		if err != nil {
 			if os.IsNotExist(err) && k.flag == unix.CLONE_NEWTIME {
 				continue // a kernel without time namespaces
+			}
+			if os.IsNotExist(err) { // it is about to be a zombie; an engine takes the kernel's words for a missing program
+				return errors.New("the container's first process has ended")
 			}
 			return fmt.Errorf("looking at the container's %s namespace: %w", k.file, err)
 		}
