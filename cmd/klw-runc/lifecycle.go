@@ -39,7 +39,7 @@ func killCommand() *cli.Command {
 
 func kill(_ context.Context, cmd *cli.Command) error {
 	if n := cmd.NArg(); n < 1 || n > 2 {
-		return fmt.Errorf("klw-runc kill needs an id and perhaps a signal, but was given %d arguments", n)
+		return fmt.Errorf("kill needs an id and perhaps a signal, but was given %d arguments", n)
 	}
 	root, err := root(cmd)
 	if err != nil {

@@ -105,7 +105,7 @@ func root(cmd *cli.Command) (layout.Root, error) {
 // id checks that exactly the container's id was given.
 func id(cmd *cli.Command) (string, error) {
 	if cmd.NArg() != 1 {
-		return "", fmt.Errorf("%s needs one argument, the container's id, but was given %d", cmd.FullName(), cmd.NArg())
+		return "", fmt.Errorf("%s needs one argument, the container's id, but was given %d", cmd.Name, cmd.NArg())
 	}
 	return cmd.Args().First(), nil
 }

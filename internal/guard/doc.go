@@ -22,7 +22,9 @@
 //     container's cgroup: a guard that goes never opens anything.
 //  3. When a guard ends or dies before its container, the container's files answer ENOTCONN.
 //  4. Cleanup may run any number of times, beside a living guard too (which it ends).
-//  5. Loading and unloading of a module at the administrator's request each give one event.
+//  5. The policy in force is, byte for byte, the one that klw-runc has checked, its includes too, whatever becomes of the
+//     files in the meantime.
+//  6. Loading and unloading of a module at the administrator's request each give one event.
 //
 // # Dangers
 //
