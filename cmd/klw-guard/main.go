@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 
 	"klw/internal/exitcode"
 	"klw/internal/guard"
@@ -32,6 +33,7 @@ func run(args []string) error {
 	}
 	switch args[0] {
 	case "serve":
+		fewProcessors()
 		// Modules of one's own are arguments of Serve: see examples/module.
 		if !guard.Serve() {
 			os.Exit(exitcode.Failed) // it has said why
@@ -41,6 +43,14 @@ func run(args []string) error {
 		return cleanup(args[1:])
 	}
 	return exitcode.With(exitcode.Usage, errors.New(usage))
+}
+
+// fewProcessors keeps the guard's goroutines together: an answer takes microseconds, a thread that is woken on another
+// processor takes longer (docs/decisions/guard-processors.md).
+func fewProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.NumCPU()/4))
+	}
 }
 
 func cleanup(args []string) error {
