@@ -107,6 +107,7 @@ func (g *guard) makeViews() (mounts []*os.File, err error) {
 func (g *guard) makeView(i int, m handshake.Mount) (*os.File, error) {
 	v, err := g.server.Add(view.Options{
 		Name: fmt.Sprintf("klw-%s-%d", g.setup.ID, i), Source: m.Source, Inside: m.Destination, ReadOnly: m.ReadOnly,
+		Alias: handshake.RootAlias,
 	})
 	if err != nil {
 		return nil, err

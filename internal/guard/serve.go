@@ -135,6 +135,9 @@ func (g *guard) begin(ctx context.Context) error {
 	if m.Attach == nil {
 		return errors.New("handshake: the second message isn't Attach")
 	}
+	for _, v := range g.views {
+		v.CloseAlias()
+	}
 	if err := g.attach(*m.Attach); err != nil {
 		return err
 	}
@@ -193,7 +196,7 @@ func (g *guard) live(ctx context.Context) error {
 		slog.Warn("stopped by a signal while the container may still run: its files are closed from now on")
 		err = nil
 	}
-	g.notice(audit.OpStop, "", "")
+	g.notice(audit.OpStop, "", "") // refusals of packets may still come in behind it
 	return err
 }
 

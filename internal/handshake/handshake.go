@@ -60,8 +60,12 @@ type KernelMount struct {
 	Ruled       bool   `json:"ruled,omitempty"` // but there is one for the whole, which klw-runc enforces by mount options
 }
 
-// Views answers Setup. The packet carries len(Setup.Mounts) descriptors, in that order.
+// Views answers Setup. The packet carries len(Setup.Mounts) descriptors, in that order. Below each but those of single
+// files klw-runc may look up RootAlias until Attach: it is the root once more, by a node that is cheaper to walk through.
 type Views struct{}
+
+// RootAlias is the name of a view's root below itself.
+const RootAlias = ".klw-root"
 
 // Attach tells the guard that the container's first process exists.
 type Attach struct {

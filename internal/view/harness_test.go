@@ -30,6 +30,7 @@ func attach(t testing.TB, s *Server, o Options) *mounted {
 	if o.Inside == "" {
 		o.Inside = "/"
 	}
+	o.SelfUse = true
 	v, err := s.Add(o)
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (s *session) fillEntry(n *Inode, st *unix.Stat_t, out *fuse.EntryOut) (*nod
 
 // Lookup finds a name. It is never refused, and tells everybody the same.
 func (s *session) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
-	if h.NodeId == rootID && name == aliasName && s.aliasing.Load() {
+	if h.NodeId == rootID && s.aliasing.Load() && name == s.opts.Alias {
 		return s.lookupAlias(out)
 	}
 	dir, e := s.node(h.NodeId)

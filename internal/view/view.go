@@ -24,6 +24,11 @@ type Options struct {
 	ReadOnly bool
 	Ordered  bool // operation and Post run under one lock, see the package comment
 
+	// Alias is a name by which the root can be looked up once more, below itself, until CloseAlias; "" is none.
+	Alias string
+	// SelfUse: the process that serves will use the view too. Such a process may be impossible to kill.
+	SelfUse bool
+
 	noPassthrough bool // as if the kernel had none
 }
 
@@ -137,11 +142,10 @@ func (v *View) serve() error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	v.pass = mo.DisabledCapabilities&fuse.CAP_PASSTHROUGH == 0 && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
+	v.aliasing.Store(v.opts.Alias != "")
 	go v.fuse.Serve()
-	quenchPoll(m)
-	if alias, err := v.enterByAlias(m); err == nil {
-		v.mount.Close()
-		v.mount = os.NewFile(uintptr(alias), v.opts.Name)
+	if v.opts.SelfUse {
+		quenchPoll(m)
 	}
 	return nil
 }

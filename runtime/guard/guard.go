@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"klw/internal/handshake"
 	"klw/internal/layout"
 	"klw/internal/program"
@@ -110,7 +112,21 @@ func (g *Guard) Setup(s *handshake.Setup) ([]*os.File, error) {
 		}
 		return nil, err
 	}
+	for i, f := range files {
+		files[i] = byAlias(f)
+	}
 	return files, nil
+}
+
+// byAlias gives the view from its root's other node on; the view as it is where there is none (a single file) or the
+// kernel can't clone a mount that is nowhere (before Linux 6.15).
+func byAlias(view *os.File) *os.File {
+	fd, err := unix.OpenTree(int(view.Fd()), handshake.RootAlias, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return view
+	}
+	view.Close()
+	return os.NewFile(uintptr(fd), view.Name())
 }
 
 // Attach says that the first process exists and gives back when everything that the policy asks for is in force.
