@@ -16,13 +16,15 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// apacheRows count Apache's requests per second: under runc, under klw-runc without a policy, and guarded.
+// apacheRows count Apache's requests per second: under runc, under klw-runc without a policy, guarded, and guarded with
+// its site on a replicated mount, whose own server is asked too.
 func apacheRows(m *machine, rounds int) ([]row, error) {
 	type server struct{ name, runtime, address string }
-	servers := []server{{name: "runc", runtime: "runc"}, {name: "klw-runc", runtime: "klw-runc"}, {name: "klw-runc guarded", runtime: "klw-runc"}}
+	servers := []server{{name: "runc", runtime: "runc"}, {name: "klw-runc", runtime: "klw-runc"},
+		{name: "guarded", runtime: "klw-runc"}, {name: "guarded and replicated", runtime: "klw-runc"}}
 	for i := range servers {
 		s := &servers[i]
-		guarded := i == 2
+		guarded, replicated := i >= 2, i == 3
 		address, path := "", ""
 		if !guarded {
 			var err error
@@ -33,6 +35,9 @@ func apacheRows(m *machine, rounds int) ([]row, error) {
 		bundle, err := m.apache(fmt.Sprintf("bench-apache%d", i), func(spec *specs.Spec) { networkPath(spec, path) }, func(policy string) string {
 			if !guarded {
 				return ""
+			}
+			if !replicated {
+				policy, _, _ = strings.Cut(policy, "@replicate")
 			}
 			return withoutPublish(policy)
 		})
