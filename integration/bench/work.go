@@ -46,10 +46,10 @@ func workRows(m *machine, rounds int) ([]row, error) {
 	files := filepath.Join(bare, "rootfs/data")
 	names := map[string]string{
 		"open": "open+read+close 1 KiB", "stat": "stat", "read": "read 1 MiB, sequential", "write": "write 4 KiB",
-		"create": "create+close+unlink", "connect": "connect (UDP)",
+		"create": "create+close+unlink", "connect": "connect (UDP)", "syscall": "getppid (seccomp filters)",
 	}
 	var rows []row
-	for _, kind := range []string{"open", "stat", "read", "write", "create", "connect"} {
+	for _, kind := range []string{"open", "stat", "read", "write", "create", "connect", "syscall"} {
 		in := func(bundle, dir string) func() (float64, error) {
 			return func() (float64, error) {
 				if err := m.both(bare, guarded); err != nil {

@@ -3,6 +3,7 @@
 //
 //	worker open|stat|read|write|create FOLDER
 //	worker connect ADDRESS:PORT
+//	worker syscall /
 //	worker wait /
 package main
 
@@ -35,7 +36,7 @@ func main() {
 		}
 	}
 	work := map[string]func(string) func() error{
-		"open": open, "stat": stat, "read": read, "write": write, "create": create, "connect": connect,
+		"open": open, "stat": stat, "read": read, "write": write, "create": create, "connect": connect, "syscall": syscall,
 	}[os.Args[1]]
 	if work == nil {
 		log.Fatalf("worker: no work %q", os.Args[1])
@@ -139,4 +140,12 @@ func connect(to string) func() error {
 	}
 	sa := &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	return func() error { return unix.Connect(fd, sa) }
+}
+
+// syscall makes the smallest system call: what is left is what filters cost.
+func syscall(string) func() error {
+	return func() error {
+		unix.Getppid()
+		return nil
+	}
 }
