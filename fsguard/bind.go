@@ -16,6 +16,8 @@ type Resolver interface {
 	// symbolic links followed, links are these, by their own names. f is nil where there is nothing: at is then where
 	// it would be.
 	Follow(path string) (f hooks.File, at string, links []string, err error)
+	// Unpin takes back what one Follow did to keep f known.
+	Unpin(f hooks.File)
 }
 
 // Warning is something that the author of a policy may not have meant.
@@ -27,7 +29,7 @@ type Warning struct {
 // String gives file:line:column: text.
 func (w Warning) String() string { return w.Pos.String() + ": " + w.Text }
 
-// Option changes what New makes.
+// Option changes what Bind makes.
 type Option func(*binder)
 
 // RootMaySetuid says that the bundle leaves CAP_SETUID to root, which then can become any user.
@@ -40,21 +42,23 @@ func Unviewed(paths ...string) Option { return func(b *binder) { b.unviewed = pa
 // Viewed names the mounts about which there can be rules: those that views show, on top of unviewed ones too.
 func Viewed(paths ...string) Option { return func(b *binder) { b.viewed = paths } }
 
-// New binds a policy to a container. What can't be bound is an error (policy.ErrorList), all of it at once.
-func New(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*Module, []Warning, error) {
+// Bind binds a set of rules to a container, beside whatever is in force. What can't be bound is an error
+// (policy.ErrorList), all of it at once. The rules are to be closed.
+func Bind(set policy.RuleSet, views Resolver, users UserLookup, opts ...Option) (*Rules, []Warning, error) {
 	b := &binder{views: views, seen: map[string]bound{}}
-	b.m = &Module{byUser: map[uint32]*node{}, links: map[string]policy.FileRule{}, users: users, views: views}
+	b.r = &Rules{byUser: map[uint32]*node{}, links: map[string]policy.FileRule{}, users: users, views: views}
 	for _, o := range opts {
 		o(b)
 	}
-	b.bind(p)
+	b.bind(set)
 	if len(b.errs) > 0 {
+		b.r.Close()
 		slices.SortStableFunc(b.errs, func(x, y *policy.Error) int {
 			return cmp.Or(strings.Compare(x.Pos.File, y.Pos.File), x.Pos.Line-y.Pos.Line)
 		})
 		return nil, b.warnings, b.errs
 	}
-	return b.m, b.warnings, nil
+	return b.r, b.warnings, nil
 }
 
 type binder struct {
@@ -62,7 +66,7 @@ type binder struct {
 	setuid   bool
 	unviewed []string
 	viewed   []string // mounts with rules again
-	m        *Module
+	r        *Rules
 	seen     map[string]bound // by path as written
 	written  []*node          // the lists with their paths as written
 	warnings []Warning
@@ -76,7 +80,7 @@ type bound struct {
 	links []string // on the way
 }
 
-func (b *binder) bind(p *policy.Policy) {
+func (b *binder) bind(p policy.RuleSet) {
 	general := b.resolve(p.General.Files)
 	perUser := map[uint32][]boundRule{}
 	var order []uint32
@@ -92,14 +96,14 @@ func (b *binder) bind(p *policy.Policy) {
 		b.warnSetuid(l, id)
 	}
 	b.warnLinks(general)
-	b.m.general = b.tree(nil, general)
-	b.m.lists = []*node{b.m.general}
+	b.r.general = b.tree(nil, general)
+	b.r.lists = []*node{b.r.general}
 	b.plantWritten(general)
 	for _, id := range order {
 		b.warnLinks(general, perUser[id])
 		t := b.tree(perUser[id], general)
-		b.m.byUser[id] = t
-		b.m.lists = append(b.m.lists, t)
+		b.r.byUser[id] = t
+		b.r.lists = append(b.r.lists, t)
 		b.plantWritten(perUser[id], general)
 	}
 	b.checkLinks(general)
@@ -171,10 +175,10 @@ func (b *binder) follow(r policy.FileRule) bound {
 		return bound{}
 	}
 	if f != nil {
-		b.m.pinned = append(b.m.pinned, f)
+		b.r.pinned = append(b.r.pinned, f)
 	}
 	for _, l := range links {
-		b.m.links[l] = r
+		b.r.links[l] = r
 	}
 	if u := covering(b.unviewed, at); len(u) > len(covering(b.viewed, at)) {
 		b.errorf(r.Pos, "paths that a view shows", "%s lies on %s, which the container has from the kernel: the rule can't be enforced", r.Path, u)
@@ -216,7 +220,7 @@ func (b *binder) uid(u policy.User) (uint32, bool) {
 	if u.HasID {
 		return u.ID, true
 	}
-	id, err := b.m.users.UID(u.Name)
+	id, err := b.r.users.UID(u.Name)
 	if err != nil {
 		b.errorf(u.Pos, "a user of the container, or a number", "%v", err)
 		return 0, false

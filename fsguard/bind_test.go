@@ -14,7 +14,7 @@ func TestLinksInRules(t *testing.T) {
 		links:   map[string]string{"/lib": "/usr/lib", "/var/run": "/run", "/opt/app": "/opt/app-1", "/chain": "/mid", "/mid": "/end"},
 		missing: map[string]bool{"/run/new": true, "/opt/app-1/data": true, "/later": true},
 	}
-	m, warnings, err := New(parse(t, `@general
+	m, warnings, err := newModule(parse(t, `@general
 file /lib read execute
 file /usr/lib/private none
 file /var/run/new/deep write
@@ -54,7 +54,7 @@ file /chain/x read
 		{"/opt/app-1/x", policy.Read, false},
 		{"/later/on", policy.Read, true},
 	} {
-		if v := m.object(m.general, file(c.path), c.need); v.Refused() == c.want {
+		if v := m.Rules().object(m.Rules().general, file(c.path), c.need); v.Refused() == c.want {
 			t.Errorf("%d: %+v", i, v)
 		}
 	}
@@ -78,7 +78,7 @@ func TestBindErrors(t *testing.T) {
 		links: map[string]string{"/lib": "/usr/lib", "/l2": "/x"},
 		fails: map[string]error{"/loop": syscall.ELOOP},
 	}
-	m, _, err := New(parse(t, `@general
+	m, _, err := newModule(parse(t, `@general
 file /lib none
 file /usr/lib read
 file /loop/x read
@@ -104,18 +104,18 @@ p:13:1: file /hole none and file /hole read (p:11) are about the same path /hole
 // TestGeneralNone wants "none" for all but the user who has a rule for the same path.
 func TestGeneralNone(t *testing.T) {
 	m := guard(t, "@general\nfile /k none\n@user root\nfile /k read\n")
-	if m.of(0).find("/k", "").allows() != policy.Read || m.of(1).find("/k", "").allows() != policy.None {
+	if m.Rules().of(0).find("/k", "").allows() != policy.Read || m.Rules().of(1).find("/k", "").allows() != policy.None {
 		t.Error("root reads, nobody else")
 	}
 }
 
 func TestSetuidWarning(t *testing.T) {
 	p := parse(t, "@user root\nfile /r read\n@user bob\nfile /b read\n@user www-data\n")
-	_, warnings, err := New(p, root{}, people, RootMaySetuid(true))
+	_, warnings, err := newModule(p, root{}, people, RootMaySetuid(true))
 	if err != nil || len(warnings) != 1 || warnings[0].Pos.Line != 4 || !strings.Contains(warnings[0].Text, "can become bob") {
 		t.Error(warnings, err)
 	}
-	if _, warnings, _ = New(p, root{}, people, RootMaySetuid(false)); len(warnings) != 0 {
+	if _, warnings, _ = newModule(p, root{}, people, RootMaySetuid(false)); len(warnings) != 0 {
 		t.Error(warnings)
 	}
 }
@@ -140,7 +140,7 @@ func TestPasswd(t *testing.T) {
 func TestUnviewed(t *testing.T) {
 	r := root{links: map[string]string{"/dev/fd": "/proc/self/fd"}}
 	p := parse(t, "@general\nfile / read\nfile /dev/null read\nfile /proc none\nfile /dev/fd/1 write\nfile /process read\n")
-	_, _, err := New(p, r, people, Unviewed("/dev", "/proc"))
+	_, _, err := newModule(p, r, people, Unviewed("/dev", "/proc"))
 	want := `p:4:1: /dev/null lies on /dev, which the container has from the kernel: the rule can't be enforced, expected paths that a view shows
 p:5:1: /proc lies on /proc, which the container has from the kernel: the rule can't be enforced, expected paths that a view shows
 p:6:1: /dev/fd/1 lies on /proc, which the container has from the kernel: the rule can't be enforced, expected paths that a view shows`

@@ -3,7 +3,7 @@
 //
 // # Concepts
 //
-// A policy has a general list of file rules and lists of single users. [New] binds them to one container: users'
+// A policy has a general list of file rules and lists of single users. [Bind] binds them to one container: users'
 // names become ids by the container's own user list, symbolic links in rules are resolved inside its root, and every
 // object that a rule names is pinned, so that it is known whatever name leads there. What comes out is one tree of
 // path components for each user with a list of its own and one for everybody else; a name is decided by one walk down.
@@ -31,5 +31,5 @@
 //
 // A second name that existed before the container and that nobody looked up is not known: see docs/policy.md.
 //
-// A Module has no locks: it is never changed after New.
+// Rules are never changed; a Module has one pointer to those in force, which [Module.Swap] exchanges between two calls.
 package fsguard

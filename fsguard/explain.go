@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"klw/hooks"
 	"klw/internal/policy"
 )
 
@@ -70,10 +69,10 @@ func plant(t *node, rules []policy.FileRule) {
 
 // Explain says what the module decides about a path of its container: links are followed, and all names that the
 // object is known by count. user is a name or a number.
-func (m *Module) Explain(user, file string, need policy.Perm) (Answer, error) {
+func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
 	uid, err := strconv.ParseUint(user, 10, 32)
 	if err != nil {
-		id, err := m.users.UID(user)
+		id, err := r.users.UID(user)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -82,11 +81,11 @@ func (m *Module) Explain(user, file string, need policy.Perm) (Answer, error) {
 	if file, err = asked(file, need); err != nil {
 		return Answer{}, err
 	}
-	f, at, _, err := m.views.Follow(file)
+	f, at, _, err := r.views.Follow(file)
 	if err != nil {
 		return Answer{}, err
 	}
-	t := m.of(uint32(uid))
+	t := r.of(uint32(uid))
 	names := namesOf(f)
 	if len(names) == 0 || slices.Contains(names, at) {
 		names = append([]string{at}, names...)
@@ -128,8 +127,3 @@ func answer(t *node, user, file, name string, need policy.Perm) Answer {
 	}
 	return a
 }
-
-var _ interface {
-	hooks.Module
-	hooks.Pre
-} = (*Module)(nil)

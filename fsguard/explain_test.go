@@ -25,7 +25,7 @@ func TestExplain(t *testing.T) {
 		if err != nil || a.String() != c.want {
 			t.Errorf("%d: %v\n%s", i, err, a)
 		}
-		b, err := m.Explain(c.user, c.path, c.need)
+		b, err := m.Rules().Explain(c.user, c.path, c.need)
 		if err != nil || a != b {
 			t.Errorf("%d: %v\npolicy %+v\nmodule %+v", i, err, a, b)
 		}
@@ -33,10 +33,10 @@ func TestExplain(t *testing.T) {
 	if a, err := Explain(p, "eve", "/etc/passwd", policy.Read); err != nil || !a.Allowed {
 		t.Error("somebody without rules of his own", a, err)
 	}
-	if a, err := m.Explain("1000", "/home/bob/x", policy.Write); err != nil || !a.Allowed {
+	if a, err := m.Rules().Explain("1000", "/home/bob/x", policy.Write); err != nil || !a.Allowed {
 		t.Error("by number", a, err)
 	}
-	if _, err := m.Explain("eve", "/", policy.Read); err == nil {
+	if _, err := m.Rules().Explain("eve", "/", policy.Read); err == nil {
 		t.Error("an unknown user has an answer")
 	}
 	if _, err := Explain(p, "bob", "x", policy.Read); err == nil {
@@ -52,7 +52,7 @@ func TestExplainNames(t *testing.T) {
 	g := serve(t, "@general\nfile /srv read write\nfile /srv/named read\n", map[string]string{"proc/": "", "srv/named": "n", "usr/x": "x"})
 	check(t, os.Link(g.source+"/srv/named", g.source+"/srv/other"))
 	check(t, os.Symlink("srv", g.source+"/link"))
-	m, _, err := New(parse(t, "@general\nfile /srv read write\nfile /srv/named read\n"), g.server, people)
+	m, _, err := newModule(parse(t, "@general\nfile /srv read write\nfile /srv/named read\n"), g.server, people)
 	check(t, err)
 	for i, c := range []struct {
 		path string
@@ -64,7 +64,7 @@ func TestExplainNames(t *testing.T) {
 		{"/srv/other", policy.Write, "refused: write of /srv/other, which is /srv/named, for bob (p:4: file /srv/named read)\nwould be allowed by: file /srv/named read write"},
 		{"/usr/x", policy.Read, "refused: read of /usr/x for bob (no rule)\nwould be allowed by: file /usr/x read"},
 	} {
-		if a, err := m.Explain("bob", c.path, c.need); err != nil || a.String() != c.want {
+		if a, err := m.Rules().Explain("bob", c.path, c.need); err != nil || a.String() != c.want {
 			t.Errorf("%d: %v\n%s", i, err, a)
 		}
 	}

@@ -73,10 +73,21 @@ func parse(t testing.TB, text string) *policy.Policy {
 	return p
 }
 
+func (r root) Unpin(hooks.File) {}
+
+// newModule binds a policy and makes the module that decides by it.
+func newModule(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*Module, []Warning, error) {
+	rules, warnings, err := Bind(p.RuleSet, views, users, opts...)
+	if err != nil {
+		return nil, warnings, err
+	}
+	return NewModule(Name, rules), warnings, nil
+}
+
 // guard makes a module for a container without links.
 func guard(t testing.TB, text string) *Module {
 	t.Helper()
-	m, warnings, err := New(parse(t, text), root{}, people)
+	m, warnings, err := newModule(parse(t, text), root{}, people)
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}

@@ -55,7 +55,7 @@ func serveOf(t *testing.T, owner int, policy string, files map[string]string) *g
 	g.server = view.NewServer(g.master)
 	g.attach(g.source, "/")
 	g.mountProc()
-	m, _, err := New(parse(t, policy), g.server, people)
+	m, _, err := newModule(parse(t, policy), g.server, people)
 	check(t, err)
 	_, err = g.master.Register(m)
 	check(t, err)

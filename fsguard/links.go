@@ -28,7 +28,7 @@ func (b *binder) checkLinks(rules []boundRule) {
 
 // writer gives a rule that lets somebody change a name, or nil.
 func (b *binder) writer(path string) *policy.FileRule {
-	for _, t := range slices.Concat(b.m.lists, b.written) {
+	for _, t := range slices.Concat(b.r.lists, b.written) {
 		if n := t.find(path, ""); n.allows()&policy.Write != 0 {
 			return &n.rules[0]
 		}
@@ -49,9 +49,9 @@ func (b *binder) plantWritten(lists ...[]boundRule) {
 
 // leads refuses to put a symbolic link where a rule's path goes through: when the policy is loaded the next time, the
 // rule would be about what the link leads to.
-func (m *Module) leads(dir hooks.File, name string) hooks.Verdict {
+func (r *Rules) leads(dir hooks.File, name string) hooks.Verdict {
 	for _, d := range namesOf(dir) {
-		for _, rules := range m.lists {
+		for _, rules := range r.lists {
 			n := rules.at(d, name)
 			if n == nil {
 				continue

@@ -18,7 +18,7 @@ func TestLinksOfTheApplication(t *testing.T) {
 		links:   map[string]string{"/run/app": "/root", "/data/in": "/etc", "/mine": "/home", "/lib": "/usr/lib", "/var/run": "/run"},
 		missing: map[string]bool{"/etc/later": true},
 	}
-	m, _, err := New(parse(t, `@general
+	m, _, err := newModule(parse(t, `@general
 file /run/app read write
 file /data write
 file /data/in/later read

@@ -156,7 +156,7 @@ func TestNames(t *testing.T) {
 		{&fake{former: []string{"/srv/x", "/etc/x"}}, policy.Write, false},
 		{&fake{names: []string{"/srv/x"}, former: []string{"/etc/x"}}, policy.Write, true},
 	} {
-		if v := m.object(m.general, c.f, c.need); v.Refused() == c.want {
+		if v := m.Rules().object(m.Rules().general, c.f, c.need); v.Refused() == c.want {
 			t.Errorf("%d: %v %v: %+v", i, c.f, c.need, v)
 		}
 	}
@@ -181,7 +181,7 @@ func TestUsers(t *testing.T) {
 		{1000, "/srv/secret/bob", policy.Write, true},
 		{0, "/srv/secret/bob", policy.Write, false},
 	} {
-		v := m.object(m.of(c.uid), file(c.path), c.need)
+		v := m.Rules().object(m.Rules().of(c.uid), file(c.path), c.need)
 		if v.Refused() == c.want {
 			t.Errorf("%d: %+v", i, v)
 		}
@@ -191,13 +191,13 @@ func TestUsers(t *testing.T) {
 // TestEqualPathsJoin wants the permissions of both lists for one path together.
 func TestEqualPathsJoin(t *testing.T) {
 	m := guard(t, "@general\nfile /a read\nfile /b none\n@user bob\nfile /a write\nfile /b read\n@user 1000\nfile /a execute\n")
-	if got := m.of(1000).find("/a", "").perm; got != policy.Read|policy.Write|policy.Execute {
+	if got := m.Rules().of(1000).find("/a", "").perm; got != policy.Read|policy.Write|policy.Execute {
 		t.Error(got)
 	}
-	if got := m.of(1000).find("/b/x", "").perm; got != policy.Read {
+	if got := m.Rules().of(1000).find("/b/x", "").perm; got != policy.Read {
 		t.Error(got)
 	}
-	if got := m.of(5).find("/a", "").perm; got != policy.Read {
+	if got := m.Rules().of(5).find("/a", "").perm; got != policy.Read {
 		t.Error(got)
 	}
 }

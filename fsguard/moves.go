@@ -11,39 +11,39 @@ import (
 
 // rename needs write on both names and on what is replaced; and what moves must mean the same at both places for
 // everybody, else EXDEV: the caller then copies, under the rules of both places.
-func (m *Module) rename(rules *node, c *hooks.Call) hooks.Verdict {
-	if v := m.place(rules, c.Dir, c.Name, policy.Write); v.Refused() {
+func (r *Rules) rename(rules *node, c *hooks.Call) hooks.Verdict {
+	if v := r.place(rules, c.Dir, c.Name, policy.Write); v.Refused() {
 		return v
 	}
-	if v := m.place(rules, c.NewDir, c.NewName, policy.Write); v.Refused() {
+	if v := r.place(rules, c.NewDir, c.NewName, policy.Write); v.Refused() {
 		return v
 	}
 	if c.NewFile != nil {
-		if v := m.object(rules, c.NewFile, policy.Write); v.Refused() {
+		if v := r.object(rules, c.NewFile, policy.Write); v.Refused() {
 			return v
 		}
 	}
 	from, to := spot{namesOf(c.Dir), c.Name}, spot{namesOf(c.NewDir), c.NewName}
-	if v := m.differ(from, to, isDir(c.File) || isDir(c.NewFile)); v.Refused() {
+	if v := r.differ(from, to, isDir(c.File) || isDir(c.NewFile)); v.Refused() {
 		return v
 	}
 	if isLink(c.File) {
-		if v := m.leads(c.NewDir, c.NewName); v.Refused() {
+		if v := r.leads(c.NewDir, c.NewName); v.Refused() {
 			return v
 		}
 	}
 	if isLink(c.NewFile) && c.Flags&unix.RENAME_EXCHANGE != 0 {
-		return m.leads(c.Dir, c.Name)
+		return r.leads(c.Dir, c.Name)
 	}
 	if c.NewFile == nil || c.Flags&unix.RENAME_EXCHANGE != 0 {
 		return hooks.Allow
 	}
-	return m.loosens(c.NewFile, c.NewDir, c.NewName)
+	return r.loosens(c.NewFile, c.NewDir, c.NewName)
 }
 
 // link needs write on the new name, and the file must mean the same there as it does by the names it has.
-func (m *Module) link(rules *node, c *hooks.Call) hooks.Verdict {
-	if v := m.place(rules, c.NewDir, c.NewName, policy.Write); v.Refused() {
+func (r *Rules) link(rules *node, c *hooks.Call) hooks.Verdict {
+	if v := r.place(rules, c.NewDir, c.NewName, policy.Write); v.Refused() {
 		return v
 	}
 	names := namesOf(c.File)
@@ -51,11 +51,11 @@ func (m *Module) link(rules *node, c *hooks.Call) hooks.Verdict {
 		return nameless
 	}
 	if isLink(c.File) {
-		if v := m.leads(c.NewDir, c.NewName); v.Refused() {
+		if v := r.leads(c.NewDir, c.NewName); v.Refused() {
 			return v
 		}
 	}
-	return m.differ(spot{names, ""}, spot{namesOf(c.NewDir), c.NewName}, false)
+	return r.differ(spot{names, ""}, spot{namesOf(c.NewDir), c.NewName}, false)
 }
 
 // spot is a name in a directory that may be known by several names; without name, a file known by several.
@@ -83,8 +83,8 @@ func (s spot) rulesBelow(rules *node) bool {
 
 // differ answers EXDEV if for any user the two spots mean different things, or, for a directory, if a rule is about
 // something below one of them: what is inside would come under other rules, or from under them.
-func (m *Module) differ(from, to spot, dir bool) hooks.Verdict {
-	for _, rules := range m.lists {
+func (r *Rules) differ(from, to spot, dir bool) hooks.Verdict {
+	for _, rules := range r.lists {
 		if from.allows(rules) != to.allows(rules) || dir && (from.rulesBelow(rules) || to.rulesBelow(rules)) {
 			a, b := join(from.dirs[0], from.name), join(to.dirs[0], to.name)
 			return hooks.Verdict{
@@ -99,7 +99,7 @@ func (m *Module) differ(from, to spot, dir bool) hooks.Verdict {
 }
 
 // loosens refuses to remove a name of a file if anybody had more on the file without it.
-func (m *Module) loosens(f, dir hooks.File, name string) hooks.Verdict {
+func (r *Rules) loosens(f, dir hooks.File, name string) hooks.Verdict {
 	names := namesOf(f)
 	if len(names) < 2 {
 		return hooks.Allow
@@ -109,7 +109,7 @@ func (m *Module) loosens(f, dir hooks.File, name string) hooks.Verdict {
 	if len(rest.dirs) == 0 {
 		return hooks.Allow
 	}
-	for _, rules := range m.lists {
+	for _, rules := range r.lists {
 		if rest.allows(rules)&^all.allows(rules) != 0 {
 			path := join(namesOf(dir)[0], name)
 			return hooks.Verdict{

@@ -97,10 +97,10 @@ func TestNamesRandom(t *testing.T) {
 		m := bindTo(t, p)
 		for range 20 {
 			uid, dir, name := uint32(rapid.IntRange(0, 2).Draw(t, "uid")), drawName(t, "dir"), rapid.SampledFrom(parts).Draw(t, "name")
-			if got, want := m.of(uid).find(dir, "").allows(), oracle(p, uid, dir); got != want {
+			if got, want := m.Rules().of(uid).find(dir, "").allows(), oracle(p, uid, dir); got != want {
 				t.Fatalf("%d %s: %v, want %v\n%s", uid, dir, got, want, p)
 			}
-			if got, want := m.of(uid).find(dir, name).allows(), oracle(p, uid, join(dir, name)); got != want {
+			if got, want := m.Rules().of(uid).find(dir, name).allows(), oracle(p, uid, join(dir, name)); got != want {
 				t.Fatalf("%d %s + %s: %v, want %v\n%s", uid, dir, name, got, want, p)
 			}
 		}
@@ -108,7 +108,7 @@ func TestNamesRandom(t *testing.T) {
 }
 
 func bindTo(t interface{ Fatal(...any) }, p *policy.Policy) *Module {
-	m, _, err := New(p, root{}, people)
+	m, _, err := newModule(p, root{}, people)
 	if err != nil {
 		t.Fatal(err)
 	}

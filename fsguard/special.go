@@ -9,34 +9,34 @@ import (
 // owner alone, so the limit is one for all users. internal/view's Server is one.
 type Limiter interface {
 	// LimitSpecial sets who tells what may be done with an object: 4 to read it, 2 to write or connect to it. nil lifts
-	// the limits.
-	LimitSpecial(may func(hooks.File) uint32)
+	// the limit of that name.
+	LimitSpecial(name string, may func(hooks.File) uint32)
 }
 
 // Load is a no-op but for FIFOs and sockets, if the views can limit them.
 func (m *Module) Load() error {
-	if l, ok := m.views.(Limiter); ok {
-		l.LimitSpecial(m.special)
+	if l, ok := m.Rules().views.(Limiter); ok {
+		l.LimitSpecial(m.name, func(f hooks.File) uint32 { return m.Rules().special(f) })
 	}
 	return nil
 }
 
 // Unload lifts what Load set.
 func (m *Module) Unload() error {
-	if l, ok := m.views.(Limiter); ok {
-		l.LimitSpecial(nil)
+	if l, ok := m.Rules().views.(Limiter); ok {
+		l.LimitSpecial(m.name, nil)
 	}
 	return nil
 }
 
 // special gives what every user may do with a FIFO or a socket, under every name that it has.
-func (m *Module) special(f hooks.File) uint32 {
+func (r *Rules) special(f hooks.File) uint32 {
 	may := policy.Read | policy.Write
 	names := namesOf(f)
 	if len(names) == 0 {
 		return 0
 	}
-	for _, rules := range m.lists {
+	for _, rules := range r.lists {
 		for _, path := range names {
 			may &= rules.find(path, "").allows()
 		}

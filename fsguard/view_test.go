@@ -222,7 +222,7 @@ func TestLinksOnAView(t *testing.T) {
 	for to, name := range map[string]string{"usr/lib": "lib", "data/later": "dangling", "mid": "first", "usr": "mid"} {
 		check(t, os.Symlink(to, filepath.Join(g.source, name)))
 	}
-	m, warnings, err := New(parse(t, `@general
+	m, warnings, err := newModule(parse(t, `@general
 file /lib read
 file /data read write
 file /dangling/secret none

@@ -20,7 +20,7 @@ const (
 // bindFiles binds the file rules and puts them into force: before any mount is handed over.
 func (g *guard) bindFiles() error {
 	unviewed, viewed := g.mounts()
-	m, warnings, err := fsguard.New(g.policy, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
+	rules, warnings, err := fsguard.Bind(g.policy.RuleSet, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
 		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...))
 	if err != nil {
 		return err
@@ -29,6 +29,7 @@ func (g *guard) bindFiles() error {
 		g.warnings = append(g.warnings, w.String())
 		slog.Warn(w.String())
 	}
+	m := fsguard.NewModule(fsguard.Name, rules)
 	g.fileRules = m
 	g.modules.add(m.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return m, nil })
 	for _, more := range append([]hooks.Module{&recorder{log: g.log}}, g.extra...) {

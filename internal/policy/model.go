@@ -63,10 +63,51 @@ type Policy struct {
 	Compartment string // "" is the default compartment
 	Users       []User // who may run it; empty: anybody
 	Seal        bool   // who gave up root doesn't get it back; on unless the policy says "seal off"
-	General     Rules
-	PerUser     []UserRules
-	Publish     []Publish
-	Replicate   []Replicate
+	RuleSet
+	Stack     []Layer  // further modules: what one of them refuses is refused
+	Circles   []Circle // of the policy and of all that it includes and stacks
+	Publish   []Publish
+	Replicate []Replicate
+	Tests     []Expectation
+}
+
+// RuleSet is what one module decides by.
+type RuleSet struct {
+	General Rules
+	PerUser []UserRules
+}
+
+// Layer is a stacked policy: a module of its own, whose refusals add up with the others'. What it doesn't allow is
+// refused, whatever the rest says.
+type Layer struct {
+	Name string // as the line "stack NAME" gives it
+	RuleSet
+	Pos Pos // of that line
+}
+
+// Circle reserves files for one user, root included (MISSION.md C1): it takes from everybody else, and gives nothing.
+type Circle struct {
+	Owner    User
+	Reserves []Reserve
+}
+
+// Reserve keeps a path and all below it for a circle's owner. A path is in one circle at most (C2).
+type Reserve struct {
+	Path string // absolute and clean, as seen in the container
+	Perm Perm   // Write: others may read as far as rules allow; Read|Write: others have nothing. Never Execute
+	Pos  Pos
+}
+
+// Expectation is a line of @test: what the policy's author expects it to answer.
+type Expectation struct {
+	Allowed bool
+	User    string // name or number; "" for somebody without rules of his own
+
+	// One of the two is asked about.
+	File   *FileRule   // Path and the permissions asked for
+	Socket *SocketRule // Net is a single address, or invalid for "any of mine" when listening
+
+	Pos Pos
 }
 
 // User is a user as a policy names one. Exactly one of the two is given: ID if HasID, else Name, to be looked up in
@@ -94,7 +135,14 @@ type UserRules struct {
 type FileRule struct {
 	Path string // absolute and clean, as seen in the container
 	Perm Perm
-	Pos  Pos
+
+	// Immutable: nobody changes what is there, and no rule of the same module, for a longer path or for a user, may give
+	// write on it.
+	Immutable bool
+	// Revocable: what is open can be taken away by a later policy, at the price of data going through the guard.
+	Revocable bool
+
+	Pos Pos
 }
 
 // SocketAction is what a socket rule allows.

@@ -23,10 +23,10 @@ type Inode struct {
 	dir    *folder // directories only
 
 	// Under srv.mu:
-	refs   int    // look-ups, views, pins, names below, handlers at work
-	pinned bool   // known for good
-	links  []link // names; a directory has at most one
-	rare   *rare  // nil as long as there is nothing in it
+	refs  int    // look-ups, views, pins, names below, handlers at work
+	pins  int    // how often it was pinned
+	links []link // names; a directory has at most one
+	rare  *rare  // nil as long as there is nothing in it
 }
 
 // folder is what only directories have.

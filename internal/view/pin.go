@@ -15,7 +15,7 @@ import (
 const maxSymlinks = 40
 
 // Pin resolves a path as the application would, inside the views, records that name for the object found and keeps it
-// known for good. It gives the object and the path that it was found at. The error is fs.ErrNotExist where there is
+// known until Unpin. It gives the object and the path that it was found at. The error is fs.ErrNotExist where there is
 // nothing.
 func (s *Server) Pin(p string) (hooks.File, string, error) {
 	f, at, _, err := s.Follow(p)
@@ -46,11 +46,24 @@ func (s *Server) Follow(p string) (f hooks.File, at string, links []string, err 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !n.pinned {
-		n.pinned = true
-		n.refs++
-	}
+	n.pins++
+	n.refs++
 	return n, w.path(), w.followed, nil
+}
+
+// Unpin takes one Pin or Follow back.
+func (s *Server) Unpin(f hooks.File) {
+	n, ok := f.(*Inode)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n.pins == 0 {
+		panic(fmt.Sprintf("view: inode %v unpinned once too often", n.key))
+	}
+	n.pins--
+	s.unref(n)
 }
 
 func split(p string) []string {

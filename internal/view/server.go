@@ -25,7 +25,7 @@ type Server struct {
 	names  gate      // Ordered views: one operation on names at a time
 	errors io.Writer // panics of modules, with their stack
 
-	special atomic.Pointer[func(hooks.File) uint32]
+	special atomic.Pointer[map[string]func(hooks.File) uint32] // by who limits
 
 	mu     sync.RWMutex // everything below, and the fields of Inode that say so
 	byKey  map[inode.Key]*Inode

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"maps"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
@@ -13,28 +15,37 @@ const unmapped = ^uint32(0)
 
 // LimitSpecial sets who decides about FIFOs, sockets and devices. The kernel opens and connects these itself and asks
 // nobody, so the answer (4 to read, 2 to write, connecting being writing) is the same for every user and shows as mode
-// and owner, for as long as attributes are valid. An object that is limited can't be removed or renamed either. nil
-// lifts all limits.
-func (s *Server) LimitSpecial(may func(hooks.File) uint32) {
-	if may == nil {
-		s.special.Store(nil)
-		return
+// and owner, for as long as attributes are valid. An object that is limited can't be removed or renamed either. Limits
+// of several modules add up; nil lifts the one that was set under that name.
+func (s *Server) LimitSpecial(name string, may func(hooks.File) uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limits := map[string]func(hooks.File) uint32{}
+	if old := s.special.Load(); old != nil {
+		maps.Copy(limits, *old)
 	}
-	s.special.Store(&may)
+	limits[name] = may
+	if may == nil {
+		delete(limits, name)
+	}
+	s.special.Store(&limits)
 }
 
 const mayAll = 6
 
 func (s *Server) coverSpecial(n *Inode, a *fuse.Attr) {
-	may := s.special.Load()
-	if may == nil {
+	limits := s.special.Load()
+	if limits == nil || len(*limits) == 0 {
 		return
 	}
 	switch n.typ {
 	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFLNK:
 		return
 	}
-	bits := (*may)(n) & mayAll
+	bits := uint32(mayAll)
+	for _, may := range *limits {
+		bits &= may(n)
+	}
 	if bits == mayAll {
 		return
 	}

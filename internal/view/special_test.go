@@ -14,7 +14,7 @@ import (
 func TestLimitSpecial(t *testing.T) {
 	m := attach(t, newServer(t), Options{})
 	limits := map[string]uint32{"/none": 0, "/read": 4, "/sock": 0, "/open": 6, "/opensock": 6}
-	m.srv.LimitSpecial(func(f hooks.File) uint32 {
+	m.srv.LimitSpecial("test", func(f hooks.File) uint32 {
 		if p := f.Paths(); len(p) == 1 {
 			return limits[p[0]]
 		}
@@ -44,6 +44,6 @@ func TestLimitSpecial(t *testing.T) {
 	c.Close()
 	must(t, os.Chmod(m.path("file"), 0o600))
 
-	m.srv.LimitSpecial(nil)
+	m.srv.LimitSpecial("test", nil)
 	eventually(t, "without limits the FIFO opens", func() bool { return opens(m.path("none"), write) == nil })
 }
