@@ -117,7 +117,7 @@ func connect(addr string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	limit := unix.NsecToTimeval(int64(400 * time.Millisecond))
+	limit := unix.NsecToTimeval(int64(1200 * time.Millisecond)) // a neighbour that was not found is looked for again after a second
 	for _, opt := range []int{unix.SO_SNDTIMEO, unix.SO_RCVTIMEO} {
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, opt, &limit)
 	}
