@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/urfave/cli/v3"
 
 	"klw/internal/audit"
@@ -21,13 +22,15 @@ func eventsCommand() *cli.Command {
 		Name: "events", Usage: "show what guards refused and recorded",
 		Description: "Of running containers and of those that have ended, oldest first. With -f: from now on (or --since), as they\n" +
 			"come, of every container that has or gets a guard; with --container until that guard ends. With --json each line is one event\n" +
-			"(docs/events.schema.json).\n\n" +
-			"Example:\n   klwctl events --since 1h --container apache-bundle\n   klwctl events -f",
-		Flags: []cli.Flag{
+			"(docs/events.schema.json). Conditions (--module, --path …) must all be met; that events were lost is always told.\n" +
+			"With --journald events go to the systemd journal instead (journalctl -t klw, KLW_CONTAINER=…): what a service runs with -f.\n\n" +
+			"Example:\n   klwctl events --since 1h --container apache-bundle --decision refused --path /etc\n   klwctl events -f",
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on as events come"},
 			&cli.StringFlag{Name: "container", Usage: "only of container `ID`"},
 			&cli.StringFlag{Name: "since", Usage: "only later than `TIME`: 2026-01-31T12:00:00Z, or how long ago: 10m, 2h; \"all\""},
-		},
+			&cli.BoolFlag{Name: "journald", Usage: "give events to the systemd journal"},
+		}, filterFlags()...),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if _, err := arguments(c); err != nil {
 				return err
@@ -69,15 +72,41 @@ func eventsQuery(c *cli.Command, now time.Time) (query, error) {
 			return q, err
 		}
 	}
-	out := c.Root().Writer
-	q.print = func(e audit.Event) error {
-		_, err := fmt.Fprintln(out, line(e))
-		return err
+	wanted, err := newFilter(c)
+	if err != nil {
+		return q, err
 	}
-	if c.Bool("json") {
-		q.print = func(e audit.Event) error { return printJSON(out, e) }
+	put, err := printer(c)
+	if err != nil {
+		return q, err
+	}
+	q.print = func(e audit.Event) error {
+		if !wanted.shows(e) {
+			return nil
+		}
+		return put(e)
 	}
 	return q, nil
+}
+
+// printer says where events go, and how.
+func printer(c *cli.Command) (func(audit.Event) error, error) {
+	out := c.Root().Writer
+	switch {
+	case c.Bool("journald") && c.Bool("json"):
+		return nil, usage("--journald and --json exclude each other: the journal gets every field anyway")
+	case c.Bool("journald"):
+		if !journal.Enabled() {
+			return nil, errNoJournal
+		}
+		return toJournal, nil
+	case c.Bool("json"):
+		return func(e audit.Event) error { return printJSON(out, e) }, nil
+	}
+	return func(e audit.Event) error {
+		_, err := fmt.Fprintln(out, line(e))
+		return err
+	}, nil
 }
 
 func parseSince(text string, now time.Time) (time.Time, error) {
@@ -128,8 +157,13 @@ func readLog(q query, id string, each func(audit.Event) error) error {
 
 // line is an event for people: time, container, who, operation, what, decision, rule, hint.
 func line(e audit.Event) string {
+	return e.Time.Local().Format("2006-01-02 15:04:05.000") + " " + untimed(e)
+}
+
+// untimed is line without the time.
+func untimed(e audit.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s ", e.Time.Local().Format("2006-01-02 15:04:05.000"), clean(e.Container))
+	b.WriteString(clean(e.Container) + " ")
 	if e.Decision != audit.Notice && e.Decision != audit.Lost {
 		fmt.Fprintf(&b, "uid %d %s[%d] ", e.UID, clean(or(e.Comm, "?")), e.PID)
 	}
