@@ -217,10 +217,7 @@ func (b *binder) warnLinks(rules ...[]boundRule) {
 
 // uid finds a user's id.
 func (b *binder) uid(u policy.User) (uint32, bool) {
-	if u.HasID {
-		return u.ID, true
-	}
-	id, err := b.r.users.UID(u.Name)
+	id, err := b.r.users.UID(u.String())
 	if err != nil {
 		b.errorf(u.Pos, "a user of the container, or a number", "%v", err)
 		return 0, false
@@ -230,7 +227,7 @@ func (b *binder) uid(u policy.User) (uint32, bool) {
 
 // warnSetuid says that root reaches what only another user is given.
 func (b *binder) warnSetuid(l policy.UserRules, id uint32) {
-	if b.setuid && id != 0 && len(l.Files)+len(l.Sockets) > 0 {
+	if root, err := b.r.users.UID("0"); err == nil && b.setuid && id != root && len(l.Files)+len(l.Sockets) > 0 {
 		b.warnings = append(b.warnings, Warning{l.User.Pos, fmt.Sprintf(
 			"root keeps CAP_SETUID and can become %s: these rules are within root's reach too", l.User)})
 	}

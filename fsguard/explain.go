@@ -67,16 +67,18 @@ func plant(t *node, rules []policy.FileRule) {
 	}
 }
 
+// nobody is the highest id, which no account has.
+const nobody = ^uint32(0) - 1
+
 // Explain says what the module decides about a path of its container: links are followed, and all names that the
-// object is known by count. user is a name or a number.
+// object is known by count. user is a name or a number of the container, or "" for somebody without rules of his own.
 func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
-	uid, err := strconv.ParseUint(user, 10, 32)
-	if err != nil {
-		id, err := r.users.UID(user)
-		if err != nil {
+	uid := nobody
+	var err error
+	if user != "" {
+		if uid, err = r.users.UID(user); err != nil {
 			return Answer{}, err
 		}
-		uid = uint64(id)
 	}
 	if file, err = asked(file, need); err != nil {
 		return Answer{}, err
@@ -85,7 +87,7 @@ func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	t := r.of(uint32(uid))
+	t := r.of(uid)
 	names := namesOf(f)
 	if len(names) == 0 || slices.Contains(names, at) {
 		names = append([]string{at}, names...)

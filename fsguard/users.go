@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// UserLookup finds a user's id by name, in the container.
+// UserLookup finds the id that calls of a user of the container come with: the container's own id, or where a user
+// namespace maps ids the host's. A user is given as policies do, by a name or a number.
 type UserLookup interface {
-	UID(name string) (uint32, error)
+	UID(user string) (uint32, error)
 }
 
 // Passwd reads a user list in the format of /etc/passwd. The first line of a name counts, as in the C library. Lines
@@ -36,9 +37,12 @@ func Passwd(r io.Reader) (UserLookup, error) {
 
 type passwd map[string]uint32
 
-func (p passwd) UID(name string) (uint32, error) {
-	if id, ok := p[name]; ok {
+func (p passwd) UID(user string) (uint32, error) {
+	if id, err := strconv.ParseUint(user, 10, 32); err == nil {
+		return uint32(id), nil
+	}
+	if id, ok := p[user]; ok {
 		return id, nil
 	}
-	return 0, fmt.Errorf("no user %q in the container's /etc/passwd", name)
+	return 0, fmt.Errorf("no user %q in the container's /etc/passwd", user)
 }

@@ -10,8 +10,8 @@ import (
 // AnyUser is the uid of a rule that counts for everybody. It is no user's.
 const AnyUser = ^uint32(0)
 
-// Users gives the uid of a user that a policy names by name, as the container's /etc/passwd knows it.
-type Users func(name string) (uint32, error)
+// Users gives the uid, as the host counts, of a user of the container, whom a policy gives by a name or a number.
+type Users func(user string) (uint32, error)
 
 // Rules are the socket rules of one policy, in order: the general ones, then each user's.
 type Rules struct {
@@ -49,12 +49,12 @@ func userID(u policy.User, users Users) (uint32, error) {
 	switch {
 	case u.HasID && u.ID == AnyUser:
 		return 0, fmt.Errorf("%d is no user id", u.ID)
+	case users != nil:
+		return users(u.String())
 	case u.HasID:
 		return u.ID, nil
-	case users == nil:
-		return 0, fmt.Errorf("names of users are not known here, write the number")
 	}
-	return users(u.Name)
+	return 0, fmt.Errorf("names of users are not known here, write the number")
 }
 
 func (r *Rules) add(uid uint32, list []policy.SocketRule) error {

@@ -26,7 +26,9 @@ func TestUsersOwnRules(t *testing.T) {
 		w := newWorld(t, cgroup)
 		r := &recorder{}
 		m, err := New(Options{Policy: userPolicy(t, w), Cgroup: cgroup, Observe: r.observe,
-			Users: func(name string) (uint32, error) { return map[string]uint32{"nobody": 65534}[name], nil }})
+			Users: func(name string) (uint32, error) {
+				return map[string]uint32{"nobody": 65534, "33": 33, "34": 34}[name], nil
+			}})
 		if err == nil {
 			err = m.Load()
 		}

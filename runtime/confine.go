@@ -73,8 +73,8 @@ func isKernel(m *specs.Mount) bool {
 
 // refuse names what a policy can't hold together with.
 func refuse(spec *specs.Spec) error {
-	if bundle.Namespace(spec, specs.UserNamespace) != nil {
-		return errors.New("linux.namespaces: a user namespace together with a policy is not supported yet: remove one of the two")
+	if n := bundle.Namespace(spec, specs.UserNamespace); n != nil && n.Path != "" {
+		return errors.New("linux.namespaces: under a policy a user namespace can't be entered by its path, who is root there rules over the container: have a new one made")
 	}
 	for _, kind := range []specs.LinuxNamespaceType{specs.MountNamespace, specs.PIDNamespace} {
 		n := bundle.Namespace(spec, kind)

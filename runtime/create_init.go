@@ -99,7 +99,7 @@ func (c *creation) launchOptions() (launch.Options, error) {
 	}
 	mounts, err := c.guard.Setup(&handshake.Setup{ID: c.ID, Root: string(c.Root), Bundle: c.o.Bundle.Dir,
 		Policy: c.o.Bundle.Policy.File, Mounts: c.views, Kernel: c.kernel, Cgroup: c.State.Cgroups.V2(),
-		RootMaySetuid: maySetuid(c.o.Bundle.Spec.Process.Capabilities)})
+		Users: userIDs(c.o.Bundle.Spec), RootMaySetuid: maySetuid(c.o.Bundle.Spec.Process.Capabilities)})
 	if err != nil {
 		return o, err
 	}
@@ -116,6 +116,17 @@ func (c *creation) launchOptions() (launch.Options, error) {
 	}
 	o.SeccompSock = c.own(sock)
 	return o, nil
+}
+
+// userIDs gives the ids of the container's user namespace, none if it is the host's.
+func userIDs(spec *specs.Spec) (list []handshake.IDRange) {
+	if bundle.Namespace(spec, specs.UserNamespace) == nil {
+		return nil
+	}
+	for _, m := range spec.Linux.UIDMappings {
+		list = append(list, handshake.IDRange{Inside: m.ContainerID, Host: m.HostID, Size: m.Size})
+	}
+	return list
 }
 
 // noSetuid makes a view ignore set-user-ID bits. The bundle's options for the mount can't take that back: confine

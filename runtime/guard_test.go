@@ -193,10 +193,8 @@ func TestPolicyRefuses(t *testing.T) {
 	for text, change := range map[string]func(*specs.Spec){
 		"new pid namespace":    drop(specs.PIDNamespace),
 		"host's ipc namespace": drop(specs.IPCNamespace),
-		"a user namespace together with a policy": func(s *specs.Spec) {
-			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-			s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 1000, Size: 1000}}
-			s.Linux.GIDMappings = s.Linux.UIDMappings
+		"a user namespace can't be entered by its path": func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/1/ns/user"})
 		},
 		"would bypass the policy":  mount(specs.Mount{Destination: "/data", Type: "ext4", Source: "/dev/sda1"}),
 		"type \"overlay\"":         mount(specs.Mount{Destination: "/data", Type: "overlay", Source: "overlay"}),

@@ -74,11 +74,9 @@ func TestBadBundle(t *testing.T) {
 	again()
 
 	b.editConfig(func(s *specs.Spec) {
-		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
-		s.Linux.GIDMappings = s.Linux.UIDMappings
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/self/ns/user"})
 	})
-	b.refused(b.start(), 1, "config.json: linux.namespaces: a user namespace together with a policy is not supported", "remove one")
+	b.refused(b.start(), 1, "config.json: linux.namespaces: under a policy a user namespace can't be entered by its path", "have a new one made")
 }
 
 // A policy that can't be enforced as it stands is refused whole.

@@ -37,18 +37,20 @@ type Event struct {
 	Application string    `json:"application"`
 	Compartment string    `json:"compartment"`
 	PID         uint32    `json:"pid"` // as the host sees it; 0 where the kernel doesn't tell (packets)
-	UID         uint32    `json:"uid"`
-	Comm        string    `json:"comm"`
-	Operation   string    `json:"operation"`         // hooks.Operation's name, or of a notice: start, stop, load, unload, events
-	Path        string    `json:"path,omitempty"`    // files: as seen inside the container
-	Address     string    `json:"address,omitempty"` // sockets: tcp 10.0.0.1:80, unix @name; system calls: name(args)
-	Inode       string    `json:"inode,omitempty"`   // inode.Key's text
-	Module      string    `json:"module"`
-	Decision    string    `json:"decision"` // one of the Decision constants
-	Rule        string    `json:"rule"`     // file:line, or "no rule"
-	Errno       string    `json:"errno"`    // EACCES …
-	Hint        string    `json:"hint,omitempty"`
-	Count       uint64    `json:"count"` // how many equal ones this line stands for
+	UID         uint32    `json:"uid"` // on the host
+	// ContainerUID is the same user in the container, where a user namespace maps ids.
+	ContainerUID OptionalID `json:"containerUid,omitzero"`
+	Comm         string     `json:"comm"`
+	Operation    string     `json:"operation"`         // hooks.Operation's name, or of a notice: start, stop, load, unload, events
+	Path         string     `json:"path,omitempty"`    // files: as seen inside the container
+	Address      string     `json:"address,omitempty"` // sockets: tcp 10.0.0.1:80, unix @name; system calls: name(args)
+	Inode        string     `json:"inode,omitempty"`   // inode.Key's text
+	Module       string     `json:"module"`
+	Decision     string     `json:"decision"` // one of the Decision constants
+	Rule         string     `json:"rule"`     // file:line, or "no rule"
+	Errno        string     `json:"errno"`    // EACCES …
+	Hint         string     `json:"hint,omitempty"`
+	Count        uint64     `json:"count"` // how many equal ones this line stands for
 }
 
 // What an event says was decided.

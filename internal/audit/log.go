@@ -11,8 +11,10 @@ import (
 type Options struct {
 	Application string // filled into events that don't say
 	Compartment string
-	MaxSize     int64 // of one file; 0: 16 MiB
-	MaxQueue    int   // events waiting to be written; 0: 8192
+	// Inside gives the container's id of a user of the host, for a container in a user namespace; else nil.
+	Inside   func(uid uint32) (id uint32, known bool)
+	MaxSize  int64 // of one file; 0: 16 MiB
+	MaxQueue int   // events waiting to be written; 0: 8192
 }
 
 // Counters tell what became of events.
@@ -103,6 +105,9 @@ func (l *Log) complete(e *Event) {
 	}
 	if e.Count == 0 {
 		e.Count = 1
+	}
+	if l.options.Inside != nil && (e.Decision == Refused || e.Decision == Audit) {
+		e.ContainerUID.ID, e.ContainerUID.Known = l.options.Inside(e.UID)
 	}
 	const longest = 4096 // the kernel's own limit of a path
 	for _, s := range []*string{&e.Path, &e.Address, &e.Hint, &e.Rule} {

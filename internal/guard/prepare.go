@@ -32,9 +32,11 @@ func (g *guard) readPolicy() (err error) {
 
 // openLog opens the events.
 func (g *guard) openLog() error {
-	log, err := audit.Open(layout.Root(g.setup.Root).Events(), g.setup.ID, audit.Options{
-		Application: g.policy.Application, Compartment: g.policy.Compartment,
-	})
+	o := audit.Options{Application: g.policy.Application, Compartment: g.policy.Compartment}
+	if len(g.setup.Users) > 0 {
+		o.Inside = g.setup.Inside
+	}
+	log, err := audit.Open(layout.Root(g.setup.Root).Events(), g.setup.ID, o)
 	if err != nil {
 		return err
 	}
@@ -81,6 +83,9 @@ func (g *guard) makeMasters() error {
 // readUsers reads the container's user list.
 func (g *guard) readUsers() (err error) {
 	g.users, err = containerUsers(g.setup.Mounts)
+	if len(g.setup.Users) > 0 {
+		g.users = mappedUsers{inside: g.users, setup: &g.setup}
+	}
 	return err
 }
 

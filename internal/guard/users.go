@@ -32,6 +32,26 @@ func containerUsers(mounts []handshake.Mount) (fsguard.UserLookup, error) {
 	return fsguard.Passwd(io.LimitReader(f, maxPasswd))
 }
 
+// mappedUsers are the users of a container in a user namespace, by the ids that they have on the host: those that the
+// kernel tells of callers.
+type mappedUsers struct {
+	inside fsguard.UserLookup
+	setup  *handshake.Setup
+}
+
+// UID gives a user's id on the host.
+func (m mappedUsers) UID(user string) (uint32, error) {
+	id, err := m.inside.UID(user)
+	if err != nil {
+		return 0, err
+	}
+	uid, ok := m.setup.Host(id)
+	if !ok {
+		return 0, fmt.Errorf("the container has no user %d: linux.uidMappings don't map it", id)
+	}
+	return uid, nil
+}
+
 // openInside opens a regular file of the container for reading. Links are followed inside the mount that the path
 // lies in, never outside.
 func openInside(mounts []handshake.Mount, name string) (*os.File, error) {

@@ -43,6 +43,8 @@ type Setup struct {
 	Kernel []KernelMount `json:"kernel,omitempty"`
 	// Cgroup is the container's v2 cgroup, absolute; it exists already.
 	Cgroup string `json:"cgroup"`
+	// Users are the container's user ids, if it has a user namespace; else they are the host's.
+	Users []IDRange `json:"users,omitempty"`
 	// RootMaySetuid says that the bundle leaves CAP_SETUID: root can become any user. It is only for a warning.
 	RootMaySetuid bool `json:"rootMaySetuid,omitempty"`
 }
@@ -52,6 +54,33 @@ type Mount struct {
 	Source      string `json:"source"`      // on the host, absolute; a directory or a file
 	Destination string `json:"destination"` // in the container, absolute and clean
 	ReadOnly    bool   `json:"readOnly,omitempty"`
+}
+
+// IDRange is a range of ids in a user namespace, and what they are on the host.
+type IDRange struct {
+	Inside uint32 `json:"inside"`
+	Host   uint32 `json:"host"`
+	Size   uint32 `json:"size"`
+}
+
+// Inside gives the container's id of a user of the host.
+func (s *Setup) Inside(uid uint32) (id uint32, known bool) {
+	for _, r := range s.Users {
+		if n := uid - r.Host; uid >= r.Host && n < r.Size {
+			return r.Inside + n, true
+		}
+	}
+	return 0, false
+}
+
+// Host gives a user's id on the host.
+func (s *Setup) Host(id uint32) (uid uint32, known bool) {
+	for _, r := range s.Users {
+		if n := id - r.Inside; id >= r.Inside && n < r.Size {
+			return r.Host + n, true
+		}
+	}
+	return 0, false
 }
 
 // KernelMount is a mount that stays the kernel's (proc, tmpfs …): no file rule can be about what is on it.

@@ -155,6 +155,14 @@ func readLog(q query, id string, each func(audit.Event) error) error {
 	return coded(err)
 }
 
+// user names who did it: in a user namespace by the id that the policy knows, with the host's beside it.
+func user(e audit.Event) string {
+	if e.ContainerUID.Known {
+		return fmt.Sprintf("uid %d (%d on the host)", e.ContainerUID.ID, e.UID)
+	}
+	return fmt.Sprintf("uid %d", e.UID)
+}
+
 // line is an event for people: time, container, who, operation, what, decision, rule, hint.
 func line(e audit.Event) string {
 	return e.Time.Local().Format("2006-01-02 15:04:05.000") + " " + untimed(e)
@@ -165,7 +173,7 @@ func untimed(e audit.Event) string {
 	var b strings.Builder
 	b.WriteString(clean(e.Container) + " ")
 	if e.Decision != audit.Notice && e.Decision != audit.Lost {
-		fmt.Fprintf(&b, "uid %d %s[%d] ", e.UID, clean(or(e.Comm, "?")), e.PID)
+		fmt.Fprintf(&b, "%s %s[%d] ", user(e), clean(or(e.Comm, "?")), e.PID)
 	}
 	if e.Decision == audit.Lost {
 		fmt.Fprintf(&b, "LOST %d events", e.Count)

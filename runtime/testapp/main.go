@@ -27,19 +27,20 @@ func main() {
 }
 
 var commands = map[string]func([]string){
-	"wait":  wait,
-	"exit":  func(a []string) { os.Exit(number(a[0])) },
-	"show":  show,
-	"cat":   cat,
-	"save":  save,
-	"brood": brood,
-	"hook":  hook,
-	"fail":  func([]string) { fatal("this one fails") },
-	"tty":   tty,
-	"fd":    func(a []string) { f := os.NewFile(uintptr(number(a[0])), "fd"); _, _ = io.Copy(os.Stdout, f) },
-	"open":  open,
-	"mkdev": mkdev,
-	"alloc": alloc,
+	"wait":   wait,
+	"exit":   func(a []string) { os.Exit(number(a[0])) },
+	"show":   show,
+	"cat":    cat,
+	"save":   save,
+	"brood":  brood,
+	"hook":   hook,
+	"fail":   func([]string) { fatal("this one fails") },
+	"tty":    tty,
+	"fd":     func(a []string) { f := os.NewFile(uintptr(number(a[0])), "fd"); _, _ = io.Copy(os.Stdout, f) },
+	"open":   open,
+	"mkdev":  mkdev,
+	"alloc":  alloc,
+	"owners": owners,
 }
 
 func fatal(what any) {

@@ -37,9 +37,6 @@ func init() {
 	privilegeAttempts()
 	hostAttempts()
 	reachAttempts()
-	nameAttempts()
-	changeAttempts()
-	kernelAttempts()
 }
 
 func main() {

@@ -18,7 +18,7 @@ import (
 type Asked struct {
 	Files   func(user, path string, need policy.Perm) (fsguard.Answer, error)
 	Sockets func(netguard.Question) (netguard.Answer, error)
-	Users   func(name string) (uint32, error) // ids of users by name
+	Users   func(user string) (uint32, error) // ids of users by name or number
 }
 
 // FromPolicy asks a policy without a container. Users' names are known as far as the policy names them, and no ids.
@@ -41,8 +41,11 @@ func namesOf(p *policy.Policy) func(string) (uint32, error) {
 			ids[l.User.Name] = netguard.AnyUser - 2 - uint32(i)
 		}
 	}
-	return func(name string) (uint32, error) {
-		if id, ok := ids[name]; ok {
+	return func(user string) (uint32, error) {
+		if id, err := strconv.ParseUint(user, 10, 32); err == nil {
+			return uint32(id), nil
+		}
+		if id, ok := ids[user]; ok {
 			return id, nil
 		}
 		return netguard.AnyUser - 1, nil // nobody in particular
@@ -65,12 +68,7 @@ func (a Asked) file(q control.Question) (control.Answer, error) {
 	if err != nil {
 		return control.Answer{}, err
 	}
-	// Somebody without rules of his own: the highest id, which no account has.
-	user := q.User
-	if user == "" {
-		user = strconv.FormatUint(uint64(netguard.AnyUser-1), 10)
-	}
-	f, err := a.Files(user, q.Path, need)
+	f, err := a.Files(q.User, q.Path, need)
 	if err != nil {
 		return control.Answer{}, control.Errorf(control.CodeRequest, "%v", err)
 	}
@@ -125,8 +123,8 @@ func (a Asked) socket(q control.Question) (control.Answer, error) {
 func (a Asked) question(q control.Question) (n netguard.Question, err error) {
 	n.UID = netguard.AnyUser - 1
 	if q.User != "" {
-		if n.UID, err = a.uid(q.User); err != nil {
-			return n, err
+		if n.UID, err = a.Users(q.User); err != nil {
+			return n, control.Errorf(control.CodeRequest, "%v", err)
 		}
 	}
 	switch q.Action {
@@ -164,15 +162,4 @@ func address(text string) (netip.AddrPort, error) {
 		return a, control.Errorf(control.CodeRequest, "address %q, expected ADDRESS:PORT, [IPV6]:PORT or :PORT", text)
 	}
 	return a, nil
-}
-
-func (a Asked) uid(user string) (uint32, error) {
-	if id, err := strconv.ParseUint(user, 10, 32); err == nil {
-		return uint32(id), nil
-	}
-	id, err := a.Users(user)
-	if err != nil {
-		return 0, control.Errorf(control.CodeRequest, "%v", err)
-	}
-	return id, nil
 }
