@@ -8,6 +8,9 @@
 // object that a rule names is pinned, so that it is known whatever name leads there. What comes out is one tree of
 // path components for each user with a list of its own and one for everybody else; a name is decided by one walk down.
 //
+// [BindPolicy] does so for a whole policy: its own rules and those of each policy stacked on it are a [Module] each,
+// whose refusals add up.
+//
 // # Guarantees
 //
 //  1. What no rule allows is refused, and what has no name that a rule could be about, too.

@@ -94,7 +94,7 @@ func TestKernelAgreesWithModel(t *testing.T) {
 		defer stop()
 		allowed, refused := 0, 0
 		rapid.Check(t, func(rt *rapid.T) {
-			if err := m.Replace(genPolicy(rt)); err != nil {
+			if err := m.Replace(genStack(rt)); err != nil {
 				rt.Fatal(err)
 			}
 			for _, q := range rapid.SliceOfN(rapid.Custom(genQuestion), 10, 10).Draw(rt, "questions") {
@@ -119,7 +119,7 @@ func TestKernelAgreesWithModel(t *testing.T) {
 func TestPacketsAgreeWithModel(t *testing.T) {
 	m := prepared(t, "socket tcp listen :1\n")
 	rapid.Check(t, func(rt *rapid.T) {
-		if err := m.Replace(genPolicy(rt)); err != nil {
+		if err := m.Replace(genStack(rt)); err != nil {
 			rt.Fatal(err)
 		}
 		for range 10 {
@@ -134,7 +134,7 @@ func TestPacketsAgreeWithModel(t *testing.T) {
 			case q.Op == hooks.OpBind:
 				q.Op = hooks.OpListen
 			}
-			if err := m.kernel.compare(m.rules, q); err != nil {
+			if err := m.kernel.compare(m.rules.Load(), q); err != nil {
 				rt.Fatal(err)
 			}
 		}

@@ -3,6 +3,7 @@ package netguard
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"klw/hooks"
@@ -22,7 +23,8 @@ type Question struct {
 type Answer struct {
 	Allowed bool
 	Rule    string // the rule that allows it, as file:line; hooks.NoRule if there is none
-	Hint    string // if refused: a rule that would allow it
+	Layer   string // if refused: the first stacked policy without such a rule; "" is the policy itself
+	Hint    string // if refused: a rule that would allow it, there
 }
 
 // Decide answers a question by a policy. It is for explaining; who asks often makes Rules.
@@ -37,19 +39,40 @@ func Decide(p *policy.Policy, users Users, q Question) (Answer, error) {
 // Decide answers a question as the kernel does, without what it remembers of UDP peers that are being answered.
 func (r *Rules) Decide(q Question) Answer {
 	q = q.normal()
-	best := -1
-	for i, b := range r.list {
-		if b.matches(q) && (best < 0 || b.before(r.list[best])) {
-			best = i
-		}
-	}
-	switch {
-	case best >= 0:
-		return Answer{Allowed: true, Rule: r.list[best].Pos.Rule()}
+	switch best := first(r.list, q); {
+	case best != nil:
+		return Answer{Allowed: true, Rule: best.Pos.Rule()}
 	case q.free():
 		return Answer{Allowed: true, Rule: hooks.NoRule}
 	}
-	return Answer{Rule: hooks.NoRule, Hint: q.hint()}
+	return r.refuse(q)
+}
+
+// refuse answers what is refused: by which policy of the stack, and what would allow it.
+func (r *Rules) refuse(q Question) Answer {
+	a := Answer{Rule: hooks.NoRule, Hint: q.hint()}
+	i := slices.IndexFunc(r.modules, func(m module) bool { return first(m.list, q) == nil })
+	if i > 0 { // the first is the policy itself
+		a.Layer = r.modules[i].layer
+		if a.Hint != "" {
+			a.Hint += " in the stacked policy " + a.Layer
+		}
+	}
+	return a
+}
+
+// first gives the rule that is named where several allow the same, or nil.
+func first(list []bound, q Question) *bound {
+	best := -1
+	for i, b := range list {
+		if b.matches(q) && (best < 0 || b.before(list[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	return &list[best]
 }
 
 // normal brings the address to the form that rules have.

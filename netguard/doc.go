@@ -36,6 +36,8 @@
 //     that is gone): see [Stats].
 //  7. UDP answers: who has sent to a port with a listen rule may be answered from that port for three minutes.
 //  8. Unload lets everything pass again and leaves nothing.
+//  9. Where policies are stacked, an action is allowed exactly if the rules of each allow it: NewRules makes one set of
+//     what is common to a rule of each. (A UDP packet that comes in needs one kind of rule, listen or connect, in all.)
 //
 // # Dangers
 //

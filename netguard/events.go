@@ -33,11 +33,11 @@ var operations = []hooks.Operation{
 type reader struct {
 	ring    *ringbuf.Reader
 	done    chan struct{}
-	observe func(*hooks.Call, hooks.Verdict)
+	observe func(*hooks.Call, Question)
 	lost    func()
 }
 
-func startReader(ring *ringbuf.Reader, observe func(*hooks.Call, hooks.Verdict), lost func()) *reader {
+func startReader(ring *ringbuf.Reader, observe func(*hooks.Call, Question), lost func()) *reader {
 	r := &reader{ring: ring, done: make(chan struct{}), observe: observe, lost: lost}
 	go r.run()
 	return r
@@ -66,15 +66,14 @@ func (r *reader) run() {
 		}
 		var e rawEvent
 		if binary.Read(bytes.NewReader(rec.RawSample), binary.NativeEndian, &e) == nil {
-			call, verdict := e.call()
-			r.observe(call, verdict)
+			r.observe(e.call())
 		}
 		r.ring.SetDeadline(time.Now().Add(lossDelay))
 	}
 }
 
-// call says what was refused in the words of hooks.
-func (e *rawEvent) call() (*hooks.Call, hooks.Verdict) {
+// call says what was refused in the words of hooks, and as a question to the rules.
+func (e *rawEvent) call() (*hooks.Call, Question) {
 	c := &hooks.Call{
 		Op:     e.operation(),
 		Caller: hooks.Caller{PID: e.PID, UID: e.UID, GID: e.GID, Comm: unix.ByteSliceToString(e.Comm[:])},
@@ -90,7 +89,7 @@ func (e *rawEvent) call() (*hooks.Call, hooks.Verdict) {
 		c.Socket.Addr = e.address()
 		q.Protocol, q.Addr = e.protocol(), c.Socket.Addr
 	}
-	return c, hooks.Verdict{Errno: unix.EPERM, Rule: hooks.NoRule, Hint: q.hint()}
+	return c, q
 }
 
 func (e *rawEvent) operation() hooks.Operation {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
 
 	"klw/hooks"
 	"klw/internal/policy"
@@ -26,8 +28,9 @@ type Module struct {
 	opts Options
 	caps Capabilities
 
+	rules atomic.Pointer[Rules] // in force
+
 	mu     sync.Mutex
-	rules  *Rules
 	kernel *kernel         // nil: not prepared
 	ring   *ringbuf.Reader // with kernel
 	cgroup *os.File        // nil: not loaded
@@ -51,9 +54,11 @@ func New(opts Options) (*Module, error) {
 		return nil, err
 	}
 	m := &Module{opts: opts, caps: caps}
-	if m.rules, err = m.check(opts.Policy); err != nil {
+	r, err := m.check(opts.Policy)
+	if err != nil {
 		return nil, err
 	}
+	m.rules.Store(r)
 	return m, nil
 }
 
@@ -93,11 +98,11 @@ func (m *Module) prepare() (err error) {
 	if m.kernel != nil {
 		return nil
 	}
-	k, err := loadKernel(m.caps, m.rules)
+	k, err := loadKernel(m.caps, m.rules.Load())
 	if err != nil {
 		return err
 	}
-	if err = k.selftest(m.rules); err == nil {
+	if err = k.selftest(m.rules.Load()); err == nil {
 		m.ring, err = k.drained()
 	}
 	if err != nil {
@@ -191,16 +196,12 @@ func (m *Module) Replace(p *policy.Policy) error {
 			return err
 		}
 	}
-	m.rules = r
+	m.rules.Store(r)
 	return nil
 }
 
 // Decide answers a question by the rules in force, for explaining.
-func (m *Module) Decide(q Question) Answer {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rules.Decide(q)
-}
+func (m *Module) Decide(q Question) Answer { return m.rules.Load().Decide(q) }
 
 // Stats counts what has been refused and lost.
 func (m *Module) Stats() (Stats, error) {
@@ -212,7 +213,11 @@ func (m *Module) Stats() (Stats, error) {
 	return m.kernel.stats()
 }
 
-func (m *Module) observe(c *hooks.Call, v hooks.Verdict) { m.opts.Observe(c, m.Info(), v) }
+// observe tells a refusal, with what the rules say about it.
+func (m *Module) observe(c *hooks.Call, q Question) {
+	a := m.rules.Load().refuse(q.normal())
+	m.opts.Observe(c, m.Info(), hooks.Verdict{Errno: unix.EPERM, Rule: a.Rule, Hint: a.Hint})
+}
 
 // tellLost runs on the reader, which ends before kernel goes.
 func (m *Module) tellLost() {

@@ -208,12 +208,12 @@ func TestManyRules(t *testing.T) {
 	for _, i := range []int{0, 1, n / 2, n - 1} {
 		r := manyRule(i)
 		q := Question{Op: hooks.OpSend, Protocol: policy.UDP, Addr: netipAddrPort(r)}
-		if err := m.kernel.compare(m.rules, q); err != nil || !m.Decide(q).Allowed {
+		if err := m.kernel.compare(m.rules.Load(), q); err != nil || !m.Decide(q).Allowed {
 			t.Errorf("rule %d: %v", i, err)
 		}
 	}
 	q := Question{Op: hooks.OpSend, Protocol: policy.UDP, Addr: netipAddrPort(manyRule(n))}
-	if err := m.kernel.compare(m.rules, q); err != nil || m.Decide(q).Allowed {
+	if err := m.kernel.compare(m.rules.Load(), q); err != nil || m.Decide(q).Allowed {
 		t.Errorf("no rule: %v", err)
 	}
 }

@@ -13,9 +13,11 @@ const AnyUser = ^uint32(0)
 // Users gives the uid, as the host counts, of a user of the container, whom a policy gives by a name or a number.
 type Users func(user string) (uint32, error)
 
-// Rules are the socket rules of one policy, in order: the general ones, then each user's.
+// Rules are the socket rules of one policy, in order: the general ones, then each user's. Where policies are stacked on
+// it, they are what all of them allow.
 type Rules struct {
-	list []bound
+	list    []bound
+	modules []module // the policy's own rules, then each stacked policy's
 }
 
 // bound is a rule in the form in which it is looked up.
@@ -24,25 +26,45 @@ type bound struct {
 	policy.SocketRule
 }
 
-// NewRules takes the socket rules out of a policy. users may be nil if the policy names no user by name.
+// NewRules takes the socket rules out of a policy and what is stacked on it. users may be nil if no user is named by
+// name.
 func NewRules(p *policy.Policy, users Users) (*Rules, error) {
 	r := &Rules{}
-	if err := r.add(AnyUser, p.General.Sockets); err != nil {
+	if err := r.add("", p.RuleSet, users); err != nil {
 		return nil, err
 	}
-	for _, l := range p.PerUser {
+	for _, l := range p.Stack {
+		if err := r.add(l.Name, l.RuleSet, users); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if r.list, err = conjunction(r.modules); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// add adds the rules of one policy.
+func (r *Rules) add(layer string, set policy.RuleSet, users Users) error {
+	m := module{layer: layer}
+	if err := m.add(AnyUser, set.General.Sockets); err != nil {
+		return err
+	}
+	for _, l := range set.PerUser {
 		if len(l.Sockets) == 0 {
 			continue
 		}
 		uid, err := userID(l.User, users)
 		if err != nil {
-			return nil, fmt.Errorf("%s: user %s: %w", l.User.Pos, l.User, err)
+			return fmt.Errorf("%s: user %s: %w", l.User.Pos, l.User, err)
 		}
-		if err := r.add(uid, l.Sockets); err != nil {
-			return nil, err
+		if err := m.add(uid, l.Sockets); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	r.modules = append(r.modules, m)
+	return nil
 }
 
 func userID(u policy.User, users Users) (uint32, error) {
@@ -57,7 +79,7 @@ func userID(u policy.User, users Users) (uint32, error) {
 	return 0, fmt.Errorf("names of users are not known here, write the number")
 }
 
-func (r *Rules) add(uid uint32, list []policy.SocketRule) error {
+func (m *module) add(uid uint32, list []policy.SocketRule) error {
 	for _, rule := range list {
 		if rule.Protocol != policy.Unix {
 			net, err := normalNet(rule)
@@ -66,7 +88,7 @@ func (r *Rules) add(uid uint32, list []policy.SocketRule) error {
 			}
 			rule.Net = net
 		}
-		r.list = append(r.list, bound{uid, rule})
+		m.list = append(m.list, bound{uid, rule})
 	}
 	return nil
 }

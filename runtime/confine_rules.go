@@ -16,30 +16,26 @@ import (
 // one exception: nothing is executed from a tmpfs unless a rule for it says so, or writing there would be a way round
 // every execute rule. It gives the kernel's mounts.
 func kernelRules(spec *specs.Spec, p *policy.Policy) (kernel []handshake.KernelMount, err error) {
-	whole := map[string]policy.Perm{}
-	for _, r := range p.General.Files {
-		if m := kernelMount(spec, r.Path); m != nil {
-			if m.Type != "tmpfs" || r.Path != m.Destination || r.Perm&policy.Read == 0 {
-				return nil, notEnforced(m, r)
-			}
-			whole[r.Path] = r.Perm
-		}
+	sets := []policy.RuleSet{p.RuleSet}
+	for _, l := range p.Stack {
+		sets = append(sets, l.RuleSet)
 	}
-	for _, u := range p.PerUser {
-		for _, r := range u.Files {
-			if m := kernelMount(spec, r.Path); m != nil {
-				return nil, notEnforced(m, r)
-			}
+	var whole []map[string]policy.Perm // of each module
+	for _, set := range sets {
+		rules, err := wholeRules(spec, set)
+		if err != nil {
+			return nil, err
 		}
+		whole = append(whole, rules)
 	}
 	for i := range spec.Mounts {
 		m := &spec.Mounts[i]
 		if !isKernel(m) {
 			continue
 		}
-		perm, ruled := whole[m.Destination]
+		perm, ruled := allAllow(whole, m.Destination)
 		kernel = append(kernel, handshake.KernelMount{Destination: m.Destination, Ruled: ruled})
-		if ruled && perm&policy.Write == 0 {
+		if perm&policy.Write == 0 {
 			m.Options = withOption(m.Options, "ro", "rw")
 		}
 		if m.Type == "tmpfs" && perm&policy.Execute == 0 {
@@ -47,6 +43,40 @@ func kernelRules(spec *specs.Spec, p *policy.Policy) (kernel []handshake.KernelM
 		}
 	}
 	return kernel, nil
+}
+
+// allAllow gives what all modules allow on the whole of a mount, and whether any has a rule for it.
+func allAllow(whole []map[string]policy.Perm, at string) (perm policy.Perm, ruled bool) {
+	perm = policy.Read | policy.Write | policy.Execute
+	for _, rules := range whole {
+		p, has := rules[at]
+		if !has {
+			p = policy.Read | policy.Write
+		}
+		perm, ruled = perm&p, ruled || has
+	}
+	return perm, ruled
+}
+
+// wholeRules gives the rules of one module for the whole of a tmpfs, by its place.
+func wholeRules(spec *specs.Spec, set policy.RuleSet) (map[string]policy.Perm, error) {
+	whole := map[string]policy.Perm{}
+	for _, r := range set.General.Files {
+		if m := kernelMount(spec, r.Path); m != nil {
+			if m.Type != "tmpfs" || r.Path != m.Destination || r.Perm&policy.Read == 0 {
+				return nil, notEnforced(m, r)
+			}
+			whole[r.Path] = r.Perm
+		}
+	}
+	for _, u := range set.PerUser {
+		for _, r := range u.Files {
+			if m := kernelMount(spec, r.Path); m != nil {
+				return nil, notEnforced(m, r)
+			}
+		}
+	}
+	return whole, nil
 }
 
 func notEnforced(m *specs.Mount, r policy.FileRule) error {

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"log/slog"
+	"slices"
 
 	"klw/fsguard"
 	"klw/hooks"
@@ -20,7 +21,7 @@ const (
 // bindFiles binds the file rules and puts them into force: before any mount is handed over.
 func (g *guard) bindFiles() error {
 	unviewed, viewed := g.mounts()
-	rules, warnings, err := fsguard.Bind(g.policy.RuleSet, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
+	bound, warnings, err := fsguard.BindPolicy(g.policy, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
 		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...))
 	if err != nil {
 		return err
@@ -29,13 +30,20 @@ func (g *guard) bindFiles() error {
 		g.warnings = append(g.warnings, w.String())
 		slog.Warn(w.String())
 	}
-	m := fsguard.NewModule(fsguard.Name, rules)
-	g.fileRules = m
-	g.modules.add(m.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return m, nil })
-	for _, more := range append([]hooks.Module{&recorder{log: g.log}}, g.extra...) {
-		g.modules.add(more.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return more, nil })
+	g.fileRules = bound
+	var force []hooks.Module
+	for _, s := range bound.Files {
+		force = append(force, fsguard.NewModule(s.Module, s.Rules))
 	}
-	return g.modules.load(m.Info().Name)
+	for _, m := range slices.Concat(force, []hooks.Module{&recorder{log: g.log}}, g.extra) {
+		g.modules.add(m.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return m, nil })
+	}
+	for _, m := range force {
+		if err := g.modules.load(m.Info().Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mounts gives those about which there can be no rule, and the others.

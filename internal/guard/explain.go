@@ -11,7 +11,7 @@ import (
 // explain answers by the rules as they are bound to this container.
 func (g *guard) explain(q control.Question) (control.Answer, error) {
 	return explain.Asked{
-		Files: g.fileRules.Rules().Explain,
+		Files: g.fileRules.Explain,
 		Sockets: func(q netguard.Question) (netguard.Answer, error) {
 			rules, err := netguard.NewRules(g.policy, g.users.UID)
 			if err != nil {

@@ -46,7 +46,7 @@ type guard struct {
 	server    *view.Server
 	views     []*view.View
 	users     fsguard.UserLookup
-	fileRules *fsguard.Module
+	fileRules *fsguard.Bound
 	replicas  []*replica
 
 	canAbstract atomic.Bool // this kernel decides on abstract UNIX names

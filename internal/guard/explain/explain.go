@@ -113,7 +113,11 @@ func (a Asked) socket(q control.Question) (control.Answer, error) {
 		verb = "allowed"
 	}
 	out := control.Answer{Allowed: s.Allowed, Rule: s.Rule, Hint: s.Hint}
-	out.Text = fmt.Sprintf("%s: %s %s %s (%s)", verb, q.Protocol, q.Action, q.Address, s.Rule)
+	rule := s.Rule
+	if s.Layer != "" {
+		rule += " in the stacked policy " + s.Layer
+	}
+	out.Text = fmt.Sprintf("%s: %s %s %s (%s)", verb, q.Protocol, q.Action, q.Address, rule)
 	if s.Hint != "" {
 		out.Text += "\nwould be allowed by: " + s.Hint
 	}
