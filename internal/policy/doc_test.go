@@ -50,7 +50,7 @@ func TestReference(t *testing.T) {
 				t.Errorf("docs/policy.md:%d: %v", b.line, err)
 				continue
 			}
-			again(t, p)
+			again(t, p, nil)
 		case "policy-with-mistakes":
 			_, err := Parse("web.policy", []byte(b.text))
 			if err == nil {
@@ -71,7 +71,8 @@ func TestReference(t *testing.T) {
 
 // TestGrammarWords compares the words of the grammar with those of the parser.
 func TestGrammarWords(t *testing.T) {
-	parser := slices.Concat(headerWords, sectionWords, ruleWords, permWords, []string{"on", "off", "->", "*"})
+	parser := slices.Concat(headerWords, sectionWords, ruleWords, permWords, reserveWords, expectWords,
+		[]string{"on", "off", "->", "*", "as"})
 	for w := range protocols {
 		parser = append(parser, w)
 	}
@@ -117,6 +118,6 @@ func TestExamples(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		again(t, p)
+		again(t, p, nil)
 	}
 }

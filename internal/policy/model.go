@@ -10,6 +10,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Pos is a place in a policy file. Line and Col start at 1; Col counts bytes.
@@ -88,14 +89,18 @@ type Layer struct {
 // Circle reserves files for one user, root included (MISSION.md C1): it takes from everybody else, and gives nothing.
 type Circle struct {
 	Owner    User
-	Reserves []Reserve
+	Reserves []Reserve // the policy's own first
 }
 
 // Reserve keeps a path and all below it for a circle's owner. A path is in one circle at most (C2).
 type Reserve struct {
 	Path string // absolute and clean, as seen in the container
 	Perm Perm   // Write: others may read as far as rules allow; Read|Write: others have nothing. Never Execute
-	Pos  Pos
+
+	// Layer is the stacked policy that the line comes from; "" is the policy itself and what that includes.
+	Layer string
+
+	Pos Pos
 }
 
 // Expectation is a line of @test: what the policy's author expects it to answer.
@@ -105,7 +110,7 @@ type Expectation struct {
 
 	// One of the two is asked about.
 	File   *FileRule   // Path and the permissions asked for
-	Socket *SocketRule // Net is a single address, or invalid for "any of mine" when listening
+	Socket *SocketRule // Net is a single address, or invalid for "any of mine" when listening; Port is one port
 
 	Pos Pos
 }
@@ -229,12 +234,12 @@ type ErrorList []*Error
 
 // Error gives one line for each mistake.
 func (l ErrorList) Error() string {
-	s := ""
+	var b strings.Builder
 	for i, e := range l {
 		if i > 0 {
-			s += "\n"
+			b.WriteByte('\n')
 		}
-		s += e.Error()
+		b.WriteString(e.Error())
 	}
-	return s
+	return b.String()
 }

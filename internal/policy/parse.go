@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"unicode/utf8"
 )
@@ -11,17 +12,29 @@ import (
 // is an [ErrorList] with every mistake.
 func Parse(name string, src []byte) (*Policy, error) { return ParseWith(name, src, nil) }
 
-// ParseWith reads a policy and what it includes, which resolve finds.
+// ParseWith reads a policy and what it includes and stacks, which resolve finds: it is asked once for each name.
 func ParseWith(name string, src []byte, resolve Resolver) (*Policy, error) {
 	p := &parser{
-		policy:  &Policy{Name: name, Seal: true},
-		resolve: resolve,
-		headers: map[string]Pos{},
-		files:   map[fileKey]int{},
-		sockets: map[socketKey]Pos{},
-		loaded:  map[string]bool{},
+		policy:   &Policy{Name: name, Seal: true},
+		resolve:  resolve,
+		headers:  map[string]Pos{},
+		users:    map[User]bool{},
+		lists:    map[listKey]int{},
+		files:    map[fileKey]int{},
+		sockets:  map[socketKey]Pos{},
+		circles:  map[User]int{},
+		listed:   map[string]int{},
+		reserved: newApart(),
+		asked:    map[question]Pos{},
+		publish:  map[published]Pos{},
+		sources:  newApart(),
+		replicas: newApart(),
+		texts:    map[string]text{},
+		joined:   map[joinKey]bool{},
+		stacked:  map[string]bool{},
 	}
-	p.parseFile(name, src, nil)
+	p.parseFile(source{file: name}, src)
+	p.gatherCircles()
 	p.check()
 	if len(p.errs) > 0 {
 		p.sortErrors()
@@ -30,16 +43,32 @@ func ParseWith(name string, src []byte, resolve Resolver) (*Policy, error) {
 	return p.policy, nil
 }
 
-// parser fills one policy from one or several files.
+// parser fills one policy from one or several files. It finds what stands twice by maps, not by looking at all: the time
+// to read a policy grows with its length, not with its square.
 type parser struct {
 	policy  *Policy
 	resolve Resolver
 	errs    ErrorList
 
-	headers map[string]Pos    // header lines that may stand once
+	headers  map[string]Pos // header lines that may stand once
+	users    map[User]bool  // of the users line
+	publish  map[published]Pos
+	sources  *apart // of replications
+	replicas *apart // their destinations
+
+	lists   map[listKey]int   // index in PerUser
 	files   map[fileKey]int   // index in the list
 	sockets map[socketKey]Pos // first place
-	loaded  map[string]bool   // includes already joined
+
+	circles  map[User]int // index in Circles
+	lines    []circleLine // what circles reserve, in order
+	listed   map[string]int
+	reserved *apart
+	asked    map[question]Pos // expectations
+
+	texts   map[string]text  // what resolve gave
+	joined  map[joinKey]bool // includes already joined
+	stacked map[string]bool  // layers already read
 
 	source          // the file being read
 	order  []string // files in the order in which they were read
@@ -49,36 +78,55 @@ type parser struct {
 type source struct {
 	file      string
 	line      int
-	including []string // names of the includes that led here; nil for the policy itself
+	role      role
+	module    int      // whose rules it has: 0 is the policy itself, then the layers
+	including []string // names of the includes that led here from the policy or the layer
+	stacking  []string // names of the stack lines that led here
 	section   section
-	list      int       // in sections of rules: generalList or an index in PerUser
-	includes  []include // read when the file is done, so that its own rules come first
+	list      int    // in sections of rules: generalList or an index in PerUser
+	circle    int    // in a circle: its index
+	includes  []join // read when the file is done, so that its own rules come first
+	stacks    []join // read after the includes
 }
+
+// role is what a file may say.
+type role int
+
+const (
+	itself role = iota // the policy
+	included
+	stacked
+)
 
 type section int
 
 const (
 	inHeader section = iota
 	inRules
+	inCircle
 	inReplicate
+	inTest
 	inUnknown // after a section line with a mistake: what follows is not looked at
 )
 
 const generalList = -1
 
-// parseFile reads one file, then what it includes.
-func (p *parser) parseFile(name string, src []byte, including []string) {
+// parseFile reads one file, then what it includes, then what it stacks.
+func (p *parser) parseFile(s source, src []byte) {
 	outer := p.source
-	p.source = source{file: name, including: including}
-	p.order = append(p.order, name)
+	p.source = s
+	p.order = append(p.order, s.file)
 	for len(src) > 0 {
 		line, rest, _ := bytes.Cut(src, []byte("\n"))
 		src = rest
 		p.line++
 		p.parseLine(bytes.TrimSuffix(line, []byte("\r")))
 	}
-	for _, inc := range p.includes {
-		p.include(inc)
+	for _, j := range p.includes {
+		p.include(j)
+	}
+	for _, j := range p.stacks {
+		p.stack(j)
 	}
 	p.source = outer
 }
@@ -114,8 +162,12 @@ func (p *parser) parseWords(words []word) {
 		p.parseHeader(words)
 	case inRules:
 		p.parseRule(words)
+	case inCircle:
+		p.parseReserve(words)
 	case inReplicate:
 		p.parseReplicate(words)
+	case inTest:
+		p.parseExpectation(words)
 	}
 }
 
@@ -142,7 +194,8 @@ func (p *parser) errorAt(pos Pos, expected, format string, args ...any) {
 	p.errs = append(p.errs, &Error{Pos: pos, Msg: fmt.Sprintf(format, args...), Expected: expected})
 }
 
-// sortErrors orders by file (the policy first), line and column.
+// sortErrors orders by file (the policy first), line and column. What a file has wrong is told once, however often the
+// file was read.
 func (p *parser) sortErrors() {
 	rank := map[string]int{}
 	for i, f := range p.order {
@@ -160,6 +213,7 @@ func (p *parser) sortErrors() {
 		}
 		return a.Col < b.Col
 	})
+	p.errs = slices.CompactFunc(p.errs, func(a, b *Error) bool { return *a == *b })
 }
 
 // args gives the words behind the first if there are as many as usage wants (max < 0: any number).

@@ -2,21 +2,22 @@ package policy
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
-var permWords = []string{"none", "read", "write", "execute"}
+var permWords = []string{"none", "read", "write", "execute", "immutable", "revocable"}
 
 const (
-	fileUsage = "file PATH none, or file PATH with read, write, execute"
+	fileUsage = "file PATH none, or file PATH with read, write, execute, immutable, revocable"
 	maxPath   = 4095
 	maxName   = 255
 )
 
 // fileKey finds a file rule of a list.
 type fileKey struct {
-	list int
-	path string
+	module, list int
+	path         string
 }
 
 // parseFileRule reads: file PATH PERMISSION…
@@ -27,40 +28,59 @@ func (p *parser) parseFileRule(words []word) {
 	}
 	r := FileRule{Path: args[0].text, Pos: p.pos(words[0].col)}
 	ok = p.path(args[0], r.Path)
-	perm, good := p.perms(args[1:])
-	if !ok || !good {
-		return
+	if ok = p.permissions(args[1:], &r) && ok; ok {
+		p.addFile(r, args[0].col)
 	}
-	r.Perm = perm
-	p.addFile(r, args[0].col)
 }
 
-// perms reads the permission words of a file rule.
-func (p *parser) perms(words []word) (perm Perm, ok bool) {
-	none := false
+// permissions reads the words behind the path of a file rule.
+func (p *parser) permissions(words []word, r *FileRule) bool {
+	said := map[string]bool{}
 	for _, w := range words {
-		bit, known := map[string]Perm{"none": None, "read": Read, "write": Write, "execute": Execute}[w.text]
 		switch {
-		case !known:
+		case !slices.Contains(permWords, w.text):
 			p.errorf(w.col, oneOf(permWords)+suggest(w.text, permWords), "unknown permission %q", w.text)
-			return 0, false
-		case none && bit == None, bit != None && perm&bit != 0:
+			return false
+		case said[w.text]:
 			p.errorf(w.col, "each permission once", "%s is given twice", w.text)
-			return 0, false
+			return false
 		}
-		none = none || bit == None
-		perm |= bit
-		if none && perm != None {
-			p.errorf(w.col, "none alone", "none together with %s", perm)
-			return 0, false
+		said[w.text] = true
+		r.Perm |= perms[w.text]
+		r.Immutable = r.Immutable || w.text == "immutable"
+		r.Revocable = r.Revocable || w.text == "revocable"
+		if !p.together(w, said, r) {
+			return false
 		}
 	}
-	return perm, true
+	if r.Revocable && r.Perm&(Read|Write) == 0 {
+		p.errorf(words[len(words)-1].col, "read or write beside it", "nothing to revoke")
+		return false
+	}
+	return true
+}
+
+// perms are the words that give something.
+var perms = map[string]Perm{"read": Read, "write": Write, "execute": Execute}
+
+// together checks the words of a rule up to w with each other.
+func (p *parser) together(w word, said map[string]bool, r *FileRule) bool {
+	switch {
+	case said["none"] && len(said) > 1:
+		p.errorf(w.col, "none alone", "none together with %s", r.words())
+	case r.Immutable && r.Perm&Write != 0:
+		p.errorf(w.col, "one of them", "immutable together with write")
+	case r.Immutable && p.list != generalList:
+		p.errorf(w.col, "it in @general: what is immutable is so for everybody", "immutable in %s", p.where())
+	default:
+		return true
+	}
+	return false
 }
 
 // addFile puts a rule into its list. One file says a path once in a list; the same path from another file joins.
 func (p *parser) addFile(r FileRule, col int) {
-	key, list := fileKey{p.list, r.Path}, p.rules()
+	key, list := fileKey{p.module, p.list, r.Path}, p.rules()
 	i, known := p.files[key]
 	if !known {
 		p.files[key] = len(list.Files)
@@ -69,16 +89,21 @@ func (p *parser) addFile(r FileRule, col int) {
 	}
 	old := &list.Files[i]
 	switch {
-	case old.Pos.File == r.Pos.File && old.Perm == r.Perm:
+	case old.Pos.File == r.Pos.File && old.words() == r.words():
 		p.errorf(col, "one line for a path", "%s stands in %s twice (line %d)", quote(r.Path), p.where(), old.Pos.Line)
 	case old.Pos.File == r.Pos.File:
-		p.errorf(col, "one line for a path", "%s stands in %s twice, with %s in line %d", quote(r.Path), p.where(), old.Perm, old.Pos.Line)
-	case (old.Perm == None) != (r.Perm == None):
-		p.errorf(col, "the same in both files", "%s for %s contradicts %s at %s", r.Perm, quote(r.Path), old.Perm, old.Pos.Rule())
+		p.errorf(col, "one line for a path", "%s stands in %s twice, with %s in line %d", quote(r.Path), p.where(), old.words(), old.Pos.Line)
+	case old.none() != r.none(), old.Immutable && r.Perm&Write != 0, r.Immutable && old.Perm&Write != 0:
+		p.errorf(col, "rules that can join", "%s for %s contradicts %s at %s", r.words(), quote(r.Path), old.words(), old.Pos.Rule())
 	default:
 		old.Perm |= r.Perm
+		old.Immutable = old.Immutable || r.Immutable
+		old.Revocable = old.Revocable || r.Revocable
 	}
 }
+
+// none tells whether the rule is the word none.
+func (r FileRule) none() bool { return r.Perm == None && !r.Immutable }
 
 // path checks a path as seen in the container.
 func (p *parser) path(w word, s string) bool {
@@ -120,9 +145,6 @@ func (p *parser) clean(w word, s string) bool {
 	}
 	return true
 }
-
-// overlap tells whether two clean paths are the same or one lies below the other.
-func overlap(a, b string) bool { return Below(a, b) || Below(b, a) }
 
 // Below tells whether path is dir or lies below it, by whole components.
 func Below(path, dir string) bool {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-var headerWords = []string{"application", "users", "compartment", "include", "seal", "publish"}
+var headerWords = []string{"application", "users", "compartment", "include", "stack", "seal", "publish"}
 
 // parseHeader reads a line before the first section.
 func (p *parser) parseHeader(words []word) {
@@ -19,6 +19,8 @@ func (p *parser) parseHeader(words []word) {
 		p.parseCompartment(words)
 	case "include":
 		p.parseInclude(words)
+	case "stack":
+		p.parseStack(words)
 	case "seal":
 		p.parseSeal(words)
 	case "publish":
@@ -43,13 +45,15 @@ func (p *parser) once(w word) bool {
 	return true
 }
 
-// own reports a line that an included file may not have.
+// own reports a line that only the policy itself may have.
 func (p *parser) own(w word) bool {
-	if p.including != nil {
-		p.errorf(w.col, "only rules and includes", "%s in an included file", w.text)
-		return false
+	switch p.role {
+	case included:
+		p.errorf(w.col, "only rules, circles and includes", "%s in an included file", w.text)
+	case stacked:
+		p.errorf(w.col, "only rules, circles, includes and stack lines", "%s in a stacked file", w.text)
 	}
-	return true
+	return p.role == itself
 }
 
 const nameForm = "letters, digits and . _ -, at most 64, a letter or digit first"
@@ -119,10 +123,11 @@ func (p *parser) parseUsers(words []word) {
 		if !ok {
 			continue
 		}
-		if p.policy.hasUser(u) {
+		if p.users[u.plain()] {
 			p.errorf(w.col, "each user once", "%s is listed twice", u)
 			continue
 		}
+		p.users[u.plain()] = true
 		p.policy.Users = append(p.policy.Users, u)
 	}
 }

@@ -1,8 +1,11 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-var sectionWords = []string{"@general", "@user", "@replicate"}
+var sectionWords = []string{"@general", "@user", "@circle", "@replicate", "@test"}
 
 // parseSection reads a line that begins a section.
 func (p *parser) parseSection(words []word) {
@@ -18,11 +21,23 @@ func (p *parser) parseSection(words []word) {
 			return
 		}
 		if u, ok := p.user(args[0]); ok {
-			p.section, p.list = inRules, p.policy.userList(u)
+			p.section, p.list = inRules, p.userList(u)
+		}
+	case "@circle":
+		args, ok := p.args(words, 1, 1, "@circle NAME or @circle UID")
+		if !ok {
+			return
+		}
+		if u, ok := p.user(args[0]); ok {
+			p.section, p.circle = inCircle, p.circleOf(u)
 		}
 	case "@replicate":
 		if _, ok := p.args(words, 0, 0, "@replicate alone"); ok && p.own(first) {
 			p.section = inReplicate
+		}
+	case "@test":
+		if _, ok := p.args(words, 0, 0, "@test alone"); ok && p.own(first) {
+			p.section = inTest
 		}
 	default:
 		p.errorf(first.col, oneOf(sectionWords)+suggest(first.text, sectionWords), "unknown section %q", first.text)
@@ -38,10 +53,20 @@ func (p *parser) parseRule(words []word) {
 		p.parseFileRule(words)
 	case "socket":
 		p.parseSocketRule(words)
-	case "application", "users", "compartment", "include", "seal", "publish":
-		p.errorf(first.col, "it above the first section", "%s inside a section", first.text)
 	default:
-		p.errorf(first.col, oneOf(ruleWords)+suggest(first.text, ruleWords), "unknown rule %q", first.text)
+		p.misplaced(first, ruleWords, "rule")
+	}
+}
+
+// misplaced reports a line that doesn't begin with one of the words that a section has.
+func (p *parser) misplaced(first word, words []string, what string) {
+	switch {
+	case slices.Contains(headerWords, first.text):
+		p.errorf(first.col, "it above the first section", "%s inside a section", first.text)
+	case slices.Contains(ruleWords, first.text):
+		p.errorf(first.col, "@general or @user NAME above it", "a rule in a section of something else")
+	default:
+		p.errorf(first.col, oneOf(words)+suggest(first.text, words), "unknown %s %q", what, first.text)
 	}
 }
 
@@ -58,36 +83,52 @@ func (p *parser) parseReplicate(words []word) {
 	if ok = p.destination(words[2]) && ok; !ok {
 		return
 	}
-	for _, old := range p.policy.Replicate {
-		if overlap(old.Source, r.Source) {
-			p.errorf(words[0].col, "sources apart from each other", "%s and %s (line %d) overlap", r.Source, old.Source, old.Pos.Line)
-			return
-		}
-		if overlap(old.Destination, r.Destination) {
-			p.errorf(words[2].col, "a destination for each source", "%s and %s (line %d) overlap", r.Destination, old.Destination, old.Pos.Line)
-			return
-		}
+	if old, ok := p.sources.meets(r.Source); ok {
+		p.errorf(words[0].col, "sources apart from each other", "%s and %s (line %d) overlap", quote(r.Source), quote(old.path), old.pos.Line)
+		return
 	}
+	if old, ok := p.replicas.meets(r.Destination); ok {
+		p.errorf(words[2].col, "a destination for each source", "%s and %s (line %d) overlap", quote(r.Destination), quote(old.path), old.pos.Line)
+		return
+	}
+	p.sources.add(r.Source, r.Pos)
+	p.replicas.add(r.Destination, r.Pos)
 	p.policy.Replicate = append(p.policy.Replicate, r)
 }
 
+// listKey finds the rules of a user in a module.
+type listKey struct {
+	module int
+	user   User // without Pos
+}
+
 // userList gives the index of a user's rules, which it begins if there are none yet.
-func (p *Policy) userList(u User) int {
-	for i, l := range p.PerUser {
-		if l.User.same(u) {
-			return i
-		}
+func (p *parser) userList(u User) int {
+	key, set := listKey{p.module, u.plain()}, p.set(p.module)
+	i, known := p.lists[key]
+	if !known {
+		i = len(set.PerUser)
+		p.lists[key] = i
+		set.PerUser = append(set.PerUser, UserRules{User: u})
 	}
-	p.PerUser = append(p.PerUser, UserRules{User: u})
-	return len(p.PerUser) - 1
+	return i
+}
+
+// set gives the rules of a module.
+func (p *parser) set(module int) *RuleSet {
+	if module == 0 {
+		return &p.policy.RuleSet
+	}
+	return &p.policy.Stack[module-1].RuleSet
 }
 
 // rules gives the list of the section being read.
 func (p *parser) rules() *Rules {
+	set := p.set(p.module)
 	if p.list == generalList {
-		return &p.policy.General
+		return &set.General
 	}
-	return &p.policy.PerUser[p.list].Rules
+	return &set.PerUser[p.list].Rules
 }
 
 // where names the list of the section being read.
@@ -95,5 +136,5 @@ func (p *parser) where() string {
 	if p.list == generalList {
 		return "@general"
 	}
-	return fmt.Sprintf("@user %s", p.policy.PerUser[p.list].User)
+	return fmt.Sprintf("@user %s", p.set(p.module).PerUser[p.list].User)
 }

@@ -7,10 +7,9 @@ import (
 )
 
 const (
-	socketUsage  = "socket tcp|udp listen|connect ADDRESS:PORT, or socket unix listen|connect @NAME"
-	publishUsage = "publish tcp|udp HOST-ADDRESS:PORT -> PORT"
-	addressForm  = ":80, 10.0.0.1:80, 10.0.0.0/24:80, [fd00::1]:80 or [fd00::/8]:80, with * for every port"
-	maxAbstract  = 107
+	socketUsage = "socket tcp|udp listen|connect ADDRESS:PORT, or socket unix listen|connect @NAME"
+	addressForm = ":80, 10.0.0.1:80, 10.0.0.0/24:80, [fd00::1]:80 or [fd00::/8]:80, with * for every port"
+	maxAbstract = 107
 )
 
 var (
@@ -20,8 +19,8 @@ var (
 
 // socketKey finds a socket rule of a list.
 type socketKey struct {
-	list int
-	rule SocketRule // without Pos
+	module, list int
+	rule         SocketRule // without Pos
 }
 
 // parseSocketRule reads: socket PROTOCOL ACTION WHAT
@@ -34,30 +33,31 @@ func (p *parser) parseSocketRule(words []word) {
 	if !ok {
 		return
 	}
-	r := SocketRule{Protocol: protocols[args[0].text], Action: actions[args[1].text]}
-	if r.Protocol == 0 {
-		p.errorf(args[0].col, "tcp, udp or unix"+suggest(args[0].text, []string{"tcp", "udp", "unix"}), "unknown protocol %q", args[0].text)
-		return
-	}
-	if r.Action == 0 {
-		p.errorf(args[1].col, "listen or connect"+suggest(args[1].text, []string{"listen", "connect"}), "unknown action %q", args[1].text)
-		return
-	}
-	what := args[2]
-	what.star = star
-	if r.Protocol == Unix {
-		ok = p.abstract(what, &r)
-	} else {
-		ok = p.address(what, &r)
-	}
-	if ok {
+	args[2].star = star
+	if r, ok := p.socket(args); ok {
 		p.addSocket(r, words[0].col)
 	}
 }
 
+// socket reads the three words of a rule behind "socket".
+func (p *parser) socket(args []word) (r SocketRule, ok bool) {
+	r = SocketRule{Protocol: protocols[args[0].text], Action: actions[args[1].text]}
+	switch {
+	case r.Protocol == 0:
+		p.errorf(args[0].col, "tcp, udp or unix"+suggest(args[0].text, []string{"tcp", "udp", "unix"}), "unknown protocol %q", args[0].text)
+		return r, false
+	case r.Action == 0:
+		p.errorf(args[1].col, "listen or connect"+suggest(args[1].text, []string{"listen", "connect"}), "unknown action %q", args[1].text)
+		return r, false
+	case r.Protocol == Unix:
+		return r, p.abstract(args[2], &r)
+	}
+	return r, p.address(args[2], &r)
+}
+
 // addSocket puts a rule into its list. The same rule from another file is one rule.
 func (p *parser) addSocket(r SocketRule, col int) {
-	key := socketKey{p.list, r}
+	key := socketKey{p.module, p.list, r}
 	if at, known := p.sockets[key]; known {
 		if at.File == p.file {
 			p.errorf(col, "each rule once", "%q stands in %s twice (line %d)", r, p.where(), at.Line)
@@ -159,40 +159,4 @@ func (p *parser) port(w word, expected string) (uint16, bool) {
 		return 0, false
 	}
 	return uint16(n), true
-}
-
-// parsePublish reads: publish PROTOCOL HOST:PORT -> PORT
-func (p *parser) parsePublish(words []word) {
-	if !p.own(words[0]) {
-		return
-	}
-	args, ok := p.args(words, 4, 4, publishUsage)
-	if !ok {
-		return
-	}
-	pub := Publish{Protocol: protocols[args[0].text], Pos: p.pos(words[0].col)}
-	if pub.Protocol != TCP && pub.Protocol != UDP {
-		p.errorf(args[0].col, "tcp or udp"+suggest(args[0].text, []string{"tcp", "udp"}), "unknown protocol %q", args[0].text)
-		return
-	}
-	if args[2].text != "->" {
-		p.errorf(args[2].col, publishUsage, "%q", args[2].text)
-		return
-	}
-	host, err := netip.ParseAddrPort(args[1].text)
-	if err != nil || host.Port() == 0 || host.Addr().Zone() != "" || host.Addr().Is4In6() {
-		p.errorf(args[1].col, "an address of the host and a port, as 127.0.0.1:8080 or [::1]:8080", "%s", quote(args[1].text))
-		return
-	}
-	pub.Host = host
-	if pub.Port, ok = p.port(args[3], "a port from 1 to 65535"); !ok {
-		return
-	}
-	for _, old := range p.policy.Publish {
-		if old.Protocol == pub.Protocol && old.Host == pub.Host {
-			p.errorf(args[1].col, "each address of the host once", "%s is published twice (line %d)", pub.Host, old.Pos.Line)
-			return
-		}
-	}
-	p.policy.Publish = append(p.policy.Publish, pub)
 }

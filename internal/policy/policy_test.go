@@ -16,7 +16,7 @@ func TestLongLines(t *testing.T) {
 	}
 	_, err := Parse("x", []byte("application a\n"+fits+"y\n@genral\n"))
 	want := "x:2:1: the line has 65537 bytes, expected at most 65536 bytes\n" +
-		`x:3:1: unknown section "@genral", expected @general, @user or @replicate (did you mean @general?)`
+		`x:3:1: unknown section "@genral", expected @general, @user, @circle, @replicate or @test (did you mean @general?)`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

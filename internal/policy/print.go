@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// String writes the policy in its own language, includes joined. Parse reads the same policy from it.
+// String writes the policy in its own language, includes joined. ParseWith reads the same policy from it, given the same
+// stacked files.
 func (p *Policy) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "application %s\n", p.Application)
@@ -23,22 +24,50 @@ func (p *Policy) String() string {
 	if !p.Seal {
 		b.WriteString("seal off\n")
 	}
+	for _, l := range p.Stack {
+		fmt.Fprintf(&b, "stack %s\n", l.Name)
+	}
 	for _, pub := range p.Publish {
 		b.WriteString(pub.String() + "\n")
 	}
-	if len(p.General.Files)+len(p.General.Sockets) > 0 {
-		b.WriteString("\n@general\n" + p.General.String())
+	p.RuleSet.print(&b)
+	p.printCircles(&b)
+	lines(&b, "@replicate", p.Replicate)
+	lines(&b, "@test", p.Tests)
+	return b.String()
+}
+
+func (s RuleSet) print(b *strings.Builder) {
+	if len(s.General.Files)+len(s.General.Sockets) > 0 {
+		b.WriteString("\n@general\n" + s.General.String())
 	}
-	for _, l := range p.PerUser {
-		fmt.Fprintf(&b, "\n@user %s\n%s", l.User, l.Rules)
+	for _, l := range s.PerUser {
+		fmt.Fprintf(b, "\n@user %s\n%s", l.User, l.Rules)
 	}
-	if len(p.Replicate) > 0 {
-		b.WriteString("\n@replicate\n")
-		for _, r := range p.Replicate {
-			b.WriteString(r.String() + "\n")
+}
+
+// printCircles leaves out what a stacked policy reserves: that is in its own file. The section stands nevertheless, so
+// that circles keep their order.
+func (p *Policy) printCircles(b *strings.Builder) {
+	for _, c := range p.Circles {
+		fmt.Fprintf(b, "\n@circle %s\n", c.Owner)
+		for _, r := range c.Reserves {
+			if r.Layer == "" {
+				b.WriteString(r.String() + "\n")
+			}
 		}
 	}
-	return b.String()
+}
+
+// lines writes a section, if there is something in it.
+func lines[L fmt.Stringer](b *strings.Builder, section string, list []L) {
+	if len(list) == 0 {
+		return
+	}
+	b.WriteString("\n" + section + "\n")
+	for _, l := range list {
+		b.WriteString(l.String() + "\n")
+	}
 }
 
 // String gives the rules, one a line.
@@ -54,7 +83,45 @@ func (r Rules) String() string {
 }
 
 // String gives the rule as a line of a policy.
-func (r FileRule) String() string { return "file " + quote(r.Path) + " " + r.Perm.String() }
+func (r FileRule) String() string { return "file " + quote(r.Path) + " " + r.words() }
+
+// words gives what the rule says of its path.
+func (r FileRule) words() string {
+	var list []string
+	if r.Perm != None {
+		list = append(list, r.Perm.String())
+	}
+	if r.Immutable {
+		list = append(list, "immutable")
+	}
+	if r.Revocable {
+		list = append(list, "revocable")
+	}
+	if len(list) == 0 {
+		return None.String()
+	}
+	return strings.Join(list, " ")
+}
+
+// String gives the line of the policy.
+func (r Reserve) String() string { return "reserve " + quote(r.Path) + " " + r.Perm.String() }
+
+// String gives the line of the policy.
+func (e Expectation) String() string {
+	line := "refuse "
+	if e.Allowed {
+		line = "allow "
+	}
+	if e.File != nil {
+		line += e.File.String()
+	} else {
+		line += e.Socket.String()
+	}
+	if e.User != "" {
+		line += " as " + e.User
+	}
+	return line
+}
 
 // String gives the rule as a line of a policy.
 func (r SocketRule) String() string {

@@ -18,16 +18,10 @@ func (u User) Is(uid uint32, name string) bool {
 	return name != "" && u.Name == name
 }
 
-// same tells whether two mean the same by what is written.
-func (u User) same(v User) bool { return u.HasID == v.HasID && u.ID == v.ID && u.Name == v.Name }
-
-func (p *Policy) hasUser(u User) bool {
-	for _, v := range p.Users {
-		if v.same(u) {
-			return true
-		}
-	}
-	return false
+// plain gives the user without a place: two are the same by what is written if that is.
+func (u User) plain() User {
+	u.Pos = Pos{}
+	return u
 }
 
 // Permits tells whether the user with that id and name (in the container) may run the application: anybody if the
