@@ -28,9 +28,7 @@ type Bundle struct {
 // Policy is a bundle's policy as it was read.
 type Policy struct {
 	*policy.Policy
-	File     string // absolute
-	Text     []byte
-	Included map[string][]byte // texts of what it includes, by file name
+	Texts policy.Texts // File is absolute
 }
 
 // Load reads and checks the bundle in dir. The root tells where the administrator's policies are.

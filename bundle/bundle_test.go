@@ -73,7 +73,7 @@ func load(dir string) string {
 	case b.Policy == nil:
 		return "ok, without a policy"
 	}
-	return "ok, policy " + b.Policy.Application + " of " + b.Policy.File
+	return "ok, policy " + b.Policy.Application + " of " + b.Policy.Texts.File
 }
 
 func write(t *testing.T, path string, text []byte) {

@@ -85,21 +85,9 @@ func readPolicy(file string, root layout.Root) (*Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	included := map[string][]byte{}
-	p, err := policy.ParseWith(file, text, recording(policy.FolderResolver(os.DirFS(root.Policies())), included))
+	p, texts, err := policy.Collect(file, text, os.DirFS(root.Policies()))
 	if err != nil {
 		return nil, err
 	}
-	return &Policy{Policy: p, File: file, Text: text, Included: included}, nil
-}
-
-// recording keeps what a resolver gave.
-func recording(resolve policy.Resolver, texts map[string][]byte) policy.Resolver {
-	return func(name string) (string, []byte, error) {
-		file, src, err := resolve(name)
-		if err == nil {
-			texts[file] = src
-		}
-		return file, src, err
-	}
+	return &Policy{Policy: p, Texts: texts}, nil
 }

@@ -9,7 +9,13 @@ import (
 // Module decides by file rules, which can be exchanged while it works. It is a hooks.Module with Pre.
 type Module struct {
 	name  string
-	rules atomic.Pointer[Rules]
+	force atomic.Pointer[force]
+}
+
+// force is what a module decides by.
+type force struct {
+	rules *Rules
+	next  *Rules // must allow a call too; nil unless an exchange is under way
 }
 
 // Name of the module that decides by a policy's own rules. A stacked one is called by this, a colon and its own name.
@@ -18,7 +24,7 @@ const Name = "files"
 // NewModule makes a module that decides by rules.
 func NewModule(name string, rules *Rules) *Module {
 	m := &Module{name: name}
-	m.rules.Store(rules)
+	m.force.Store(&force{rules: rules})
 	return m
 }
 
@@ -28,14 +34,26 @@ func (m *Module) Info() hooks.Info {
 }
 
 // Rules gives those by which the module decides now.
-func (m *Module) Rules() *Rules { return m.rules.Load() }
+func (m *Module) Rules() *Rules { return m.force.Load().rules }
 
-// Swap exchanges the rules: every operation that begins from now on is decided by the new ones. What it gives is to be
-// closed.
-func (m *Module) Swap(rules *Rules) (old *Rules) { return m.rules.Swap(rules) }
+// Tighten begins an exchange: until Swap, a call must be allowed by the rules in force and by next. Where several
+// modules are exchanged, first all of them are tightened and then swapped: so at no time is anything allowed that
+// neither the old ones together nor the new ones together allow.
+func (m *Module) Tighten(next *Rules) { m.force.Store(&force{m.Rules(), next}) }
+
+// Swap exchanges the rules: every operation that begins from now on is decided by the new ones alone. What it gives is
+// to be closed.
+func (m *Module) Swap(rules *Rules) (old *Rules) { return m.force.Swap(&force{rules: rules}).rules }
 
 // Pre decides before the operation.
-func (m *Module) Pre(c *hooks.Call) hooks.Verdict { return m.rules.Load().decide(c) }
+func (m *Module) Pre(c *hooks.Call) hooks.Verdict {
+	f := m.force.Load()
+	v := f.rules.decide(c)
+	if f.next != nil && !v.Refused() {
+		return f.next.decide(c)
+	}
+	return v
+}
 
 var _ interface {
 	hooks.Module

@@ -16,7 +16,7 @@ type Limiter interface {
 // Load is a no-op but for FIFOs and sockets, if the views can limit them.
 func (m *Module) Load() error {
 	if l, ok := m.Rules().views.(Limiter); ok {
-		l.LimitSpecial(m.name, func(f hooks.File) uint32 { return m.Rules().special(f) })
+		l.LimitSpecial(m.name, m.special)
 	}
 	return nil
 }
@@ -27,6 +27,15 @@ func (m *Module) Unload() error {
 		l.LimitSpecial(m.name, nil)
 	}
 	return nil
+}
+
+func (m *Module) special(f hooks.File) uint32 {
+	now := m.force.Load()
+	may := now.rules.special(f)
+	if now.next != nil {
+		may &= now.next.special(f)
+	}
+	return may
 }
 
 // special gives what every user may do with a FIFO or a socket, under every name that it has.

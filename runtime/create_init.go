@@ -98,7 +98,7 @@ func (c *creation) launchOptions() (launch.Options, error) {
 		return o, nil
 	}
 	mounts, err := c.guard.Setup(&handshake.Setup{ID: c.ID, Root: string(c.Root), Bundle: c.o.Bundle.Dir,
-		Policy: c.o.Bundle.Policy.File, Mounts: c.views, Kernel: c.kernel, Cgroup: c.State.Cgroups.V2(),
+		Policy: c.o.Bundle.Policy.Texts.File, Mounts: c.views, Kernel: c.kernel, Cgroup: c.State.Cgroups.V2(),
 		Users: userIDs(c.o.Bundle.Spec), RootMaySetuid: maySetuid(c.o.Bundle.Spec.Process.Capabilities)})
 	if err != nil {
 		return o, err

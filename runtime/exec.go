@@ -101,7 +101,7 @@ func (c *Container) execBundle(process *specs.Process) (*bundle.Bundle, error) {
 	if c.State.Policy == "" {
 		return b, nil
 	}
-	if b.Policy, err = readPolicy(c.Dir, c.State.Policy); err != nil {
+	if b.Policy, err = readPolicy(c.Dir); err != nil {
 		return nil, err
 	}
 	spec.Process.NoNewPrivileges = true

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,31 +22,29 @@ import (
 // writePolicy keeps the policy as it was checked: whatever becomes of the bundle's file from now on, the guard and exec
 // go by this text.
 func writePolicy(dir layout.Dir, p *bundle.Policy) error {
-	if err := replaceFile(dir.Policy(), p.Text); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir.Included(), 0o700); err != nil {
+	text, err := p.Texts.Encode()
+	if err != nil {
 		return fmt.Errorf("keep the policy: %w", err)
 	}
-	for file, text := range p.Included {
-		if err := replaceFile(filepath.Join(dir.Included(), file), text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return replaceFile(dir.Policy(), text)
 }
 
-// readPolicy gives what writePolicy kept.
-func readPolicy(dir layout.Dir, file string) (*bundle.Policy, error) {
+// readPolicy gives what writePolicy kept, or what was loaded since. A load replaces the one file: it is read whole, old
+// or new.
+func readPolicy(dir layout.Dir) (*bundle.Policy, error) {
 	text, err := os.ReadFile(dir.Policy())
 	if err != nil {
 		return nil, fmt.Errorf("the container's policy: %w", err)
 	}
-	p, err := policy.ParseWith(file, text, policy.FolderResolver(os.DirFS(dir.Included())))
+	texts, err := policy.DecodeTexts(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir.Policy(), err)
+	}
+	p, err := texts.ParseAs(texts.File)
 	if err != nil {
 		return nil, err
 	}
-	return &bundle.Policy{Policy: p, File: file, Text: text}, nil
+	return &bundle.Policy{Policy: p, Texts: texts}, nil
 }
 
 // checkUser refuses a user whom the policy doesn't let run the application.

@@ -16,8 +16,8 @@ import (
 // ErrNotRunning says that no server listens on a socket.
 var ErrNotRunning = errors.New("no server listens there")
 
-// maxResponse bounds the memory for one line from a server.
-const maxResponse = 16 << 20
+// maxResponse bounds the memory for one line from a server: a policy, with what JSON makes of it.
+const maxResponse = 6*MaxPolicy + MaxRequest
 
 // Client is one connection to a server. It is used by one goroutine at a time.
 type Client struct {
@@ -42,8 +42,17 @@ func (c *Client) Close() error { return c.conn.Close() }
 
 // Call asks a method and decodes its result into result, unless that is nil. ctx limits how long it takes.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
+	return c.call(ctx, result, func() error { return c.request(method, params) })
+}
+
+// CallLarge is Call for a method whose parameters come as a body.
+func (c *Client) CallLarge(ctx context.Context, method string, params, result any) error {
+	return c.call(ctx, result, func() error { return c.requestLarge(method, params) })
+}
+
+func (c *Client) call(ctx context.Context, result any, request func() error) error {
 	defer c.obey(ctx)()
-	if err := c.request(method, params); err != nil {
+	if err := request(); err != nil {
 		return explain(ctx, err)
 	}
 	r, err := c.response()
@@ -101,11 +110,29 @@ func (c *Client) request(method string, params any) error {
 		}
 		r.Params = raw
 	}
+	return c.send(r, nil)
+}
+
+func (c *Client) requestLarge(method string, params any) error {
+	body, err := json.Marshal(params)
+	if err != nil {
+		return err
+	}
+	return c.send(Request{Version: Version, Method: method, Body: len(body)}, body)
+}
+
+func (c *Client) send(r Request, body []byte) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	_, err = c.conn.Write(append(line, '\n'))
+	_, err = c.conn.Write(append(append(line, '\n'), body...))
+	var why *Error
+	if errors.Is(err, unix.EPIPE) { // the server may have said why it doesn't listen to the end
+		if _, said := c.response(); errors.As(said, &why) {
+			return why
+		}
+	}
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"klw/internal/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,6 +30,9 @@ func serve(t *testing.T, path string) *Server {
 	}
 	Handle(s, "echo", func(_ context.Context, n Name) (Name, error) { return n, nil })
 	Handle(s, "fail", func(context.Context, struct{}) (any, error) { return nil, Errorf(CodeConflict, "no way") })
+	HandleLarge(s, "large", 3<<20, func(ctx context.Context, n Name) (Name, error) {
+		return Name{fmt.Sprint(len(n.Name), " of ", CallerOf(ctx) == Caller{uint32(os.Getpid()), 0})}, nil
+	})
 	HandleStream(s, "count", func(ctx context.Context, n Name, send func(any) error) error {
 		for i := range len(n.Name) {
 			if err := send(i); err != nil {
@@ -76,6 +82,56 @@ func TestCallsAndErrors(t *testing.T) {
 	if err := c.Call(t.Context(), "echo", Name{"again"}, &n); err != nil || n.Name != "again" {
 		t.Fatalf("after errors: %v %v", n, err)
 	}
+}
+
+func TestBodies(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	serve(t, path)
+	c := client(t, path)
+	var n Name
+	for range 2 {
+		if err := c.CallLarge(t.Context(), "large", Name{strings.Repeat("\n", 3<<19-20)}, &n); err != nil || n.Name != "1572844 of true" {
+			t.Fatalf("%v %v", n, err)
+		}
+		if err := c.Call(t.Context(), "echo", Name{"between"}, &n); err != nil || n.Name != "between" {
+			t.Fatalf("%v %v", n, err)
+		}
+	}
+	for want, call := range map[string]func(*Client) error{
+		"takes no body":         func(c *Client) error { return c.CallLarge(t.Context(), "echo", Name{"x"}, nil) },
+		"takes at most 3145728": func(c *Client) error { return c.CallLarge(t.Context(), "large", Name{strings.Repeat("x", 3<<20)}, nil) },
+		"unknown field":         func(c *Client) error { return c.CallLarge(t.Context(), "large", map[string]int{"x": 1}, nil) },
+		"unknown method":        func(c *Client) error { return c.CallLarge(t.Context(), "larger", Name{}, nil) },
+		"body of -1 bytes":      func(c *Client) error { return c.raw(Request{Version: Version, Method: "large", Body: -1}) },
+		"not both": func(c *Client) error {
+			return c.raw(Request{Version: Version, Method: "large", Body: 9, Params: []byte("{}")})
+		},
+		"speaks 1": func(c *Client) error { return c.raw(Request{Version: 7, Method: "large", Body: 9}) },
+	} {
+		err := call(client(t, path))
+		var coded *Error
+		if !errors.As(err, &coded) || coded.Code != CodeRequest || !strings.Contains(coded.Msg, want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	// Who announces a body and doesn't send it keeps no one waiting longer than it is connected.
+	slow := client(t, path)
+	if err := slow.send(Request{Version: Version, Method: "large", Body: 1 << 20}, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { slow.Close() })
+	if err := c.CallLarge(t.Context(), "large", Name{"x"}, &n); err != nil || n.Name != "1 of true" {
+		t.Fatalf("%v %v", n, err)
+	}
+}
+
+// raw sends a request as it is and gives the error of the answer.
+func (c *Client) raw(r Request) error {
+	if err := c.send(r, nil); err != nil {
+		return err
+	}
+	_, err := c.response()
+	return err
 }
 
 func TestStreams(t *testing.T) {
@@ -274,10 +330,42 @@ func TestTooManyConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// FuzzBody sends a server whatever comes behind a request: it answers each line or ends, and serves the next client.
+func FuzzBody(f *testing.F) {
+	f.Add(7, []byte(`{"name":"x"}`))
+	f.Add(12, []byte("{\"name\":\"x\"}{\"version\":1,\"method\":\"echo\"}\n"))
+	f.Add(-1, []byte("\n"))
+	path := filepath.Join(f.TempDir(), "s")
+	s, err := Listen(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	HandleLarge(s, "large", 1<<10, func(_ context.Context, n Name) (Name, error) { return n, nil })
+	go s.Serve()
+	f.Cleanup(func() { s.Close() })
+	f.Fuzz(func(t *testing.T, size int, body []byte) {
+		c := client(t, path)
+		if err := c.send(Request{Version: Version, Method: "large", Body: size}, body); err != nil {
+			return
+		}
+		c.conn.CloseWrite()
+		for {
+			if _, err := c.response(); err != nil && !errors.As(err, new(*Error)) {
+				break
+			}
+		}
+		var n Name
+		if err := client(t, path).CallLarge(t.Context(), "large", Name{"next"}, &n); err != nil || n.Name != "next" {
+			t.Fatal(err, n)
+		}
+	})
+}
+
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"version":1,"method":"status"}`))
 	f.Add([]byte(`{"version":1,"method":"module.load","params":{"name":"audit"}}`))
 	f.Add([]byte(`{"version":1,"method":"policy.explain","params":{"kind":"file","path":"/","perm":"read"}}`))
+	f.Add([]byte(`{"version":1,"method":"policy.load","body":7,"params":{"file":"a","text":"x","included":{"b":"y"}}}`))
 	f.Add([]byte(`{"version":1,"method":"events","params":{"since":"2026-01-01T00:00:00Z","follow":true}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := parseRequest(line)
@@ -294,5 +382,6 @@ func FuzzRequest(f *testing.F) {
 		decode[Name](r.Params)
 		decode[Question](r.Params)
 		decode[EventsQuery](r.Params)
+		decode[policy.Texts](r.Params)
 	})
 }

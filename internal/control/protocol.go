@@ -8,11 +8,15 @@
 // streaming method (events) is any number of Responses with a Result and one without, after which the server closes
 // the connection. A client ends a stream by closing its end.
 //
+// The parameters of a few methods (policy.load) don't fit a line: they follow it as so many bytes of JSON as the line
+// says in "body".
+//
 // # Guarantees
 //
 //  1. A request of another protocol version, an unknown method, unknown or malformed parameters are answered with an
 //     error that says what was expected; nothing is done.
-//  2. A request is at most MaxRequest bytes, and at most MaxConns connections are served: what comes beyond is closed.
+//  2. A request is at most MaxRequest bytes, a body what its method takes and one at a time in the whole server, and at
+//     most MaxConns connections are served: what comes beyond is closed.
 //  3. A client that sends or takes nothing for IdleTime is disconnected; a stream may be quiet, and its reader slow,
 //     for any time.
 //  4. Close returns when no handler runs; it cancels their contexts, and closes their connections after CloseTime.
@@ -39,6 +43,7 @@ type Request struct {
 	Version int             `json:"version"`
 	Method  string          `json:"method"`
 	Params  json.RawMessage `json:"params,omitempty"`
+	Body    int             `json:"body,omitempty"` // instead of Params: their length, behind this line
 }
 
 // Response is one line from the server. A streaming method sends many; the last has neither Result nor Error.
@@ -56,6 +61,7 @@ const (
 	CodeRequest  Code = "request"   // the request can't be understood, or is of another version
 	CodeNotFound Code = "not-found" // what it names doesn't exist
 	CodeConflict Code = "conflict"  // it can't be done in the present state (loaded already, permanent …)
+	CodePolicy   Code = "policy"    // a policy has mistakes; the message has one a line
 	CodeFailed   Code = "failed"    // it was tried and failed
 )
 
@@ -65,7 +71,9 @@ const (
 	MethodModuleList    = "module.list"    // -> []Module
 	MethodModuleLoad    = "module.load"    // Name ->
 	MethodModuleUnload  = "module.unload"  // Name ->
-	MethodPolicyShow    = "policy.show"    // -> PolicyText
+	MethodPolicyShow    = "policy.show"    // -> policy.Texts
+	MethodPolicyLoad    = "policy.load"    // policy.Texts, as a body -> PolicyLoaded
+	MethodPolicyClear   = "policy.clear"   // -> PolicyLoaded
 	MethodPolicyExplain = "policy.explain" // Question -> Answer
 	MethodLogLevel      = "log.level"      // Level -> Level
 	MethodEvents        = "events"         // EventsQuery -> stream of audit.Event

@@ -10,12 +10,11 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"klw/internal/peer"
 )
 
 // handler answers one method: one of the two is set.
 type handler struct {
+	body   int // how many bytes of parameters it takes behind the request; 0: they are in it
 	answer func(ctx context.Context, params json.RawMessage) (any, error)
 	stream func(ctx context.Context, params json.RawMessage, send func(any) error) error
 }
@@ -28,6 +27,7 @@ type Server struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
+	bodies   chan struct{} // holds a token while a body is in memory
 
 	mu    sync.Mutex
 	conns map[*net.UnixConn]bool
@@ -42,13 +42,18 @@ func Listen(path string) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
 		path: path, listener: listener, methods: map[string]handler{}, ctx: ctx, cancel: cancel,
-		conns: map[*net.UnixConn]bool{},
+		conns: map[*net.UnixConn]bool{}, bodies: make(chan struct{}, 1),
 	}, nil
 }
 
 // Handle registers a method that takes a P and gives an R. Unknown fields of the parameters are refused.
 func Handle[P, R any](s *Server, method string, f func(context.Context, P) (R, error)) {
-	s.methods[method] = handler{answer: func(ctx context.Context, raw json.RawMessage) (any, error) {
+	HandleLarge(s, method, 0, f)
+}
+
+// HandleLarge is Handle for parameters of up to so many bytes, which come as a body.
+func HandleLarge[P, R any](s *Server, method string, most int, f func(context.Context, P) (R, error)) {
+	s.methods[method] = handler{body: most, answer: func(ctx context.Context, raw json.RawMessage) (any, error) {
 		params, err := decode[P](raw)
 		if err != nil {
 			return nil, err
@@ -133,7 +138,8 @@ func (s *Server) Close() error {
 func (s *Server) converse(conn *net.UnixConn) {
 	defer s.dismiss(conn)
 	out := &writer{conn: conn, server: s}
-	if err := checkPeer(conn); err != nil {
+	ctx, err := identify(s.ctx, conn)
+	if err != nil {
 		_ = out.fail(err)
 		return
 	}
@@ -148,15 +154,17 @@ func (s *Server) converse(conn *net.UnixConn) {
 		if err != nil {
 			return
 		}
-		h, params, err := s.parse(line)
+		h, r, err := s.parse(line)
 		switch {
+		case r.Body != 0:
+			err = s.large(ctx, h, r, err, in, out)
 		case err != nil:
 			err = out.fail(err)
 		case h.stream != nil:
-			s.stream(h, params, conn, out)
+			s.stream(ctx, h, r.Params, conn, out)
 			return
 		default:
-			err = s.answer(h, params, out)
+			err = s.answer(ctx, h, r.Params, out)
 		}
 		if err != nil {
 			return
@@ -165,20 +173,21 @@ func (s *Server) converse(conn *net.UnixConn) {
 }
 
 // parse finds what a request line asks for.
-func (s *Server) parse(line []byte) (handler, json.RawMessage, error) {
+func (s *Server) parse(line []byte) (handler, Request, error) {
 	r, err := parseRequest(line)
 	if err != nil {
-		return handler{}, nil, err
+		return handler{}, r, err
 	}
+	r.Params = append(json.RawMessage(nil), r.Params...)
 	h, ok := s.methods[r.Method]
 	if !ok {
-		return handler{}, nil, Errorf(CodeRequest, "unknown method %q", r.Method)
+		return handler{}, r, Errorf(CodeRequest, "unknown method %q", r.Method)
 	}
-	return h, append(json.RawMessage(nil), r.Params...), nil
+	return h, r, nil
 }
 
-func (s *Server) answer(h handler, params json.RawMessage, out *writer) error {
-	result, err := h.answer(s.ctx, params)
+func (s *Server) answer(ctx context.Context, h handler, params json.RawMessage, out *writer) error {
+	result, err := h.answer(ctx, params)
 	out.patience(IdleTime)
 	if err != nil {
 		return out.fail(err)
@@ -187,8 +196,8 @@ func (s *Server) answer(h handler, params json.RawMessage, out *writer) error {
 }
 
 // stream runs a streaming method until it ends, the client closes its end, or the server is closed.
-func (s *Server) stream(h handler, params json.RawMessage, conn *net.UnixConn, out *writer) {
-	ctx, cancel := context.WithCancel(s.ctx)
+func (s *Server) stream(ctx context.Context, h handler, params json.RawMessage, conn *net.UnixConn, out *writer) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out.patience(0)
 	s.running.Go(func() {
@@ -198,16 +207,4 @@ func (s *Server) stream(h handler, params json.RawMessage, conn *net.UnixConn, o
 	err := h.stream(ctx, params, out.result)
 	out.finish(err)
 	conn.Close() // ends the reader above
-}
-
-// checkPeer lets root and the server's own user in.
-func checkPeer(conn *net.UnixConn) error {
-	uid, err := peer.UID(conn)
-	if err != nil {
-		return err
-	}
-	if uid != 0 && uid != uint32(os.Geteuid()) {
-		return Errorf(CodeRequest, "uid %d may not use this control socket", uid)
-	}
-	return nil
 }

@@ -69,10 +69,11 @@ type Level struct {
 	Level string `json:"level"`
 }
 
-// PolicyText is the policy in force.
-type PolicyText struct {
-	File string `json:"file"`
-	Text string `json:"text"`
+// PolicyLoaded says what a load or a clear has put into force.
+type PolicyLoaded struct {
+	Policy   string   `json:"policy"`             // the file that it was read from
+	Warnings []string `json:"warnings,omitempty"` // what was noticed when it was bound
+	Revoked  []string `json:"revoked,omitempty"`  // open files that lost a right
 }
 
 // EventsQuery asks for events. Since zero: from the beginning of what is kept.

@@ -9,7 +9,7 @@ const (
 	OK         = 0
 	Failed     = 1 // something went wrong; standard error says what
 	Usage      = 2 // the command line can't be understood
-	NotFound   = 3 // no such container, module or log
+	NotFound   = 3 // no such container, module, file or log
 	NotRunning = 4 // the container or replication exists but has no living server
 	Refused    = 5 // policy explain: the answer is "refused"
 	BadPolicy  = 6 // a policy has errors
@@ -18,7 +18,7 @@ const (
 )
 
 // Text lists the codes for a manual.
-const Text = `0 done; 1 failed; 2 wrong usage; 3 no such container, module or log; 4 its server doesn't run;
+const Text = `0 done; 1 failed; 2 wrong usage; 3 no such container, module, file or log; 4 its server doesn't run;
 5 policy explain: refused; 6 the policy has errors; 7 not possible in the present state; 8 replica verify: they differ`
 
 // Error is an error with its code.

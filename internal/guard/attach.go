@@ -3,9 +3,7 @@ package guard
 import (
 	"errors"
 	"log/slog"
-	"slices"
 
-	"klw/fsguard"
 	"klw/hooks"
 	"klw/hooks/seal"
 	"klw/internal/handshake"
@@ -20,28 +18,23 @@ const (
 
 // bindFiles binds the file rules and puts them into force: before any mount is handed over.
 func (g *guard) bindFiles() error {
-	unviewed, viewed := g.mounts()
-	bound, warnings, err := fsguard.BindPolicy(g.policy, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
-		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...))
+	b, err := g.bind(g.policy)
 	if err != nil {
 		return err
 	}
-	for _, w := range warnings {
-		g.warnings = append(g.warnings, w.String())
-		slog.Warn(w.String())
+	for _, w := range b.warnings {
+		slog.Warn(w)
 	}
-	g.fileRules = bound
-	var force []hooks.Module
-	for _, s := range bound.Files {
-		force = append(force, fsguard.NewModule(s.Module, s.Rules))
-	}
-	for _, m := range slices.Concat(force, []hooks.Module{&recorder{log: g.log}}, g.extra) {
-		g.modules.add(m.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return m, nil })
-	}
-	for _, m := range force {
-		if err := g.modules.load(m.Info().Name); err != nil {
+	now := *g.now.Load()
+	now.binding = b
+	g.now.Store(&now)
+	for _, s := range b.Files {
+		if err := g.addFiles(s); err != nil {
 			return err
 		}
+	}
+	for _, more := range append([]hooks.Module{&recorder{log: g.log}}, g.extra...) {
+		g.modules.add(more.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return more, nil })
 	}
 	return nil
 }
@@ -104,15 +97,21 @@ func (g *guard) startSockets() {
 
 // loadSockets puts the socket rules into force on the container's cgroup.
 func (g *guard) loadSockets() error {
-	options := netguard.Options{
-		Policy: g.policy, Cgroup: g.setup.Cgroup, Observe: g.modules.observe, Users: g.users.UID, Lost: g.log.Lose,
+	make := func() (hooks.Module, error) {
+		m, err := netguard.New(netguard.Options{
+			Policy: g.now.Load().policy, Cgroup: g.setup.Cgroup, Observe: g.modules.observe, Users: g.users.UID, Lost: g.log.Lose,
+		})
+		if err != nil {
+			return nil, err
+		}
+		g.socketRules.Store(m)
+		return m, nil
 	}
-	make := func() (hooks.Module, error) { return netguard.New(options) }
-	m, err := netguard.New(options)
+	m, err := make()
 	if err != nil {
 		return err
 	}
-	g.canAbstract.Store(m.Capabilities().AbstractConnect)
+	g.canAbstract.Store(g.socketRules.Load().Capabilities().AbstractConnect)
 	g.modules.add(m.Info(), mastersKernel, g.kernel, make)
 	return g.modules.load(m.Info().Name)
 }

@@ -12,6 +12,7 @@ import (
 	"klw/internal/audit"
 	"klw/internal/control"
 	"klw/internal/guard/guardtest"
+	"klw/internal/policy"
 )
 
 func TestControlChannel(t *testing.T) {
@@ -26,7 +27,7 @@ func TestControlChannel(t *testing.T) {
 	if s.State != "enforcing" || s.PID != f.Cmd.Process.Pid || len(s.Views) != 1 || !s.Views[0].Alive || len(s.NotEnforced) != 0 {
 		t.Errorf("status %+v", s)
 	}
-	var text control.PolicyText
+	var text policy.Texts
 	if err := c.Call(ctx, control.MethodPolicyShow, nil, &text); err != nil || text.Text != guardtest.Policy {
 		t.Errorf("policy.show: %v %+v", err, text)
 	}

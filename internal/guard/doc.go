@@ -22,13 +22,17 @@
 //     container's cgroup: a guard that goes never opens anything.
 //  3. When a guard ends or dies before its container, the container's files answer ENOTCONN.
 //  4. Cleanup may run any number of times, beside a living guard too (which it ends).
-//  5. The policy in force is, byte for byte, the one that klw-runc has checked, its includes too, whatever becomes of the
-//     files in the meantime.
-//  6. Loading and unloading of a module at the administrator's request each give one event.
+//  5. The policy in force is, byte for byte, the one that klw-runc has checked, its includes too, or the one that the
+//     administrator has loaded since, whatever becomes of the files in the meantime.
+//  6. Loading and unloading of a module at the administrator's request each give one event, and so does every load of a
+//     policy.
+//  7. A load of a policy puts all of it into force or changes nothing. No operation fails meanwhile that the old and the
+//     new one allow, none passes that neither allows, and every operation that begins after the answer is decided by the
+//     new one. The file that exec reads holds one policy whole at any time.
 //
 // # Dangers
 //
 // The guard runs as root in the host's namespaces: no path that the container gives is ever opened by name here.
 //
-// Lock order: loadable.mu, then a hooks.Master's own. modules.mu is held alone.
+// Lock order: guard.changing, loadable.mu, then a hooks.Master's own. modules.mu is held alone.
 package guard

@@ -10,10 +10,11 @@ import (
 
 // explain answers by the rules as they are bound to this container.
 func (g *guard) explain(q control.Question) (control.Answer, error) {
+	now := g.now.Load()
 	return explain.Asked{
-		Files: g.fileRules.Explain,
+		Files: now.binding.Explain,
 		Sockets: func(q netguard.Question) (netguard.Answer, error) {
-			rules, err := netguard.NewRules(g.policy, g.users.UID)
+			rules, err := netguard.NewRules(now.policy, g.users.UID)
 			if err != nil {
 				return netguard.Answer{}, err
 			}

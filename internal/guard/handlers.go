@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"klw/internal/audit"
 	"klw/internal/control"
+	"klw/internal/policy"
 )
 
 // control opens the control socket. Its end comes before any module's, so that nobody changes the stack meanwhile.
@@ -30,9 +32,11 @@ func (g *guard) control() error {
 	control.Handle(s, control.MethodModuleUnload, func(_ context.Context, n control.Name) (any, error) {
 		return nil, g.changeModule(n.Name, audit.OpUnload, g.modules.unload)
 	})
-	control.Handle(s, control.MethodPolicyShow, func(context.Context, struct{}) (control.PolicyText, error) {
-		return control.PolicyText{File: g.setup.Policy, Text: string(g.text)}, nil
+	control.Handle(s, control.MethodPolicyShow, func(context.Context, struct{}) (policy.Texts, error) {
+		return g.now.Load().texts, nil
 	})
+	control.HandleLarge(s, control.MethodPolicyLoad, control.MaxPolicy, g.loadPolicy)
+	control.Handle(s, control.MethodPolicyClear, g.clearPolicy)
 	control.Handle(s, control.MethodPolicyExplain, func(_ context.Context, q control.Question) (control.Answer, error) {
 		return g.explain(q)
 	})
@@ -68,13 +72,14 @@ func (g *guard) levelName() string { return strings.ToLower(g.level.Level().Stri
 
 // status says how things are.
 func (g *guard) status() control.Status {
+	now := g.now.Load()
 	s := control.Status{
 		Container: g.setup.ID, Application: g.policy.Application, Compartment: g.policy.Compartment,
-		PID: os.Getpid(), Since: g.since, State: g.state.Load(), Policy: g.setup.Policy, Cgroup: g.setup.Cgroup,
+		PID: os.Getpid(), Since: g.since, State: g.state.Load(), Policy: now.texts.File, Cgroup: g.setup.Cgroup,
 		LogLevel: g.levelName(), Modules: g.modules.show(), Replicas: g.replicaStatus(), Events: g.log.Counters(),
 	}
 	if s.State != stateStarting {
-		s.Warnings = g.warnings
+		s.Warnings = slices.Concat(now.binding.warnings, g.warnings)
 	}
 	for i, v := range g.views {
 		s.Views = append(s.Views, viewStatus(v, g.setup.Mounts[i]))

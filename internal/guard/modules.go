@@ -44,6 +44,13 @@ func (m *modules) add(info hooks.Info, in string, master *hooks.Master, make fun
 	m.list = append(m.list, &loadable{info: info, in: in, master: master, make: make})
 }
 
+// drop makes a module unknown.
+func (m *modules) drop(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.list = slices.DeleteFunc(m.list, func(l *loadable) bool { return l.info.Name == name })
+}
+
 func (m *modules) find(name string) (*loadable, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,6 +89,12 @@ func (m *modules) unload(name string) error {
 	return l.master.Unload(name)
 }
 
+// loaded tells whether a module is in force.
+func (m *modules) loaded(name string) bool {
+	l, err := m.find(name)
+	return err == nil && slices.ContainsFunc(l.master.Modules(), func(e hooks.Entry) bool { return e.Name == name })
+}
+
 // show lists all modules, with the numbers of those that are loaded.
 func (m *modules) show() []control.Module {
 	m.mu.Lock()
@@ -107,6 +120,8 @@ func (m *modules) show() []control.Module {
 
 // changeModule answers module.load and module.unload.
 func (g *guard) changeModule(name, op string, change func(string) error) error {
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	switch err := change(name); {
 	case err == nil:
 	case errors.Is(err, hooks.ErrDuplicate):

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"klw/hooks"
@@ -20,13 +19,18 @@ const viewTime = 5 * time.Second
 
 // readPolicy parses the policy, exactly the text that klw-runc has checked: Setup.Policy only names it. Rules are named
 // by the file's last name and the line.
-func (g *guard) readPolicy() (err error) {
+func (g *guard) readPolicy() error {
 	g.dir = layout.Root(g.setup.Root).Container(g.setup.ID)
-	if g.text, err = os.ReadFile(g.dir.Policy()); err != nil {
+	kept, err := os.ReadFile(g.dir.Policy())
+	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	included := policy.FolderResolver(os.DirFS(g.dir.Included()))
-	g.policy, err = policy.ParseWith(filepath.Base(g.setup.Policy), g.text, included)
+	texts, err := policy.DecodeTexts(kept)
+	if err != nil {
+		return fmt.Errorf("policy: %s: %w", g.dir.Policy(), err)
+	}
+	g.policy, err = texts.Parse()
+	g.now.Store(&inForce{texts: texts, policy: g.policy})
 	return err
 }
 

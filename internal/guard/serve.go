@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"klw/internal/layout"
 	"klw/internal/policy"
 	"klw/internal/view"
+	"klw/netguard"
 )
 
 // guard is one klw-guard at work.
@@ -31,8 +33,8 @@ type guard struct {
 	level slog.LevelVar
 	undo  undo
 
-	text   []byte
-	policy *policy.Policy
+	policy *policy.Policy // that the container was created with: what can't change counts by it
+	now    atomic.Pointer[inForce]
 	log    *audit.Log
 	traces traces
 	cgroup *cgroup
@@ -46,11 +48,13 @@ type guard struct {
 	server    *view.Server
 	views     []*view.View
 	users     fsguard.UserLookup
-	fileRules *fsguard.Bound
+	fileRules map[string]*fsguard.Module // by name, registered or not; under changing once the guard is enforcing
 	replicas  []*replica
 
+	changing    sync.Mutex // what is in force changes: policy and modules
+	socketRules atomic.Pointer[netguard.Module]
 	canAbstract atomic.Bool // this kernel decides on abstract UNIX names
-	warnings    []string    // of the policy and the host, complete when the guard is enforcing
+	warnings    []string    // of the host, complete when the guard is enforcing
 }
 
 // Serve is the program "klw-guard serve": it guards one container, over the conversation on descriptor

@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if source := os.Getenv("KLW_TEST_STUCK"); source != "" {
 		stuck(source)
 	}
+	if file := os.Getenv("KLW_TEST_FAILING"); file != "" {
+		guard.FailAt(file)
+	}
 	os.Exit(guardtest.Main(m))
 }
 

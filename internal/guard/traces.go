@@ -49,8 +49,18 @@ func (t *traces) remove() error {
 
 // writeSynced replaces a file whole or not at all.
 func writeSynced(path string, text []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := writeBeside(path, text); err != nil {
+		return err
+	}
+	return putInPlace(path)
+}
+
+// beside is what a file is called until it is complete.
+func beside(path string) string { return path + ".tmp" }
+
+// writeBeside brings to disk what putInPlace then gives its name.
+func writeBeside(path string, text []byte) error {
+	f, err := os.OpenFile(beside(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -61,11 +71,15 @@ func writeSynced(path string, text []byte) error {
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
 	if err != nil {
-		os.Remove(tmp)
+		os.Remove(beside(path))
+	}
+	return err
+}
+
+func putInPlace(path string) error {
+	if err := os.Rename(beside(path), path); err != nil {
+		os.Remove(beside(path))
 		return err
 	}
 	return syncDir(filepath.Dir(path))

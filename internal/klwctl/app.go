@@ -119,6 +119,7 @@ func coded(err error) error {
 	case errors.As(err, &e):
 		codes := map[control.Code]int{
 			control.CodeRequest: exitcode.Usage, control.CodeNotFound: exitcode.NotFound, control.CodeConflict: exitcode.Conflict,
+			control.CodePolicy: exitcode.BadPolicy,
 		}
 		if code, ok := codes[e.Code]; ok {
 			return exitcode.With(code, err)

@@ -69,16 +69,23 @@ func dial(ctx context.Context, root layout.Root, id string) (*control.Client, er
 
 // call asks a container's guard one thing.
 func call(ctx context.Context, root layout.Root, id, method string, params, result any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	return within(ctx, root, id, answerTime, func(ctx context.Context, c *control.Client) error {
+		return c.Call(ctx, method, params, result)
+	})
+}
+
+// within asks a container's guard something that may take so long.
+func within(ctx context.Context, root layout.Root, id string, patience time.Duration, ask func(context.Context, *control.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := dial(ctx, root, id)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	err = c.Call(ctx, method, params, result)
+	err = ask(ctx, c)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return exitcode.With(exitcode.NotRunning, fmt.Errorf("the guard of %s doesn't answer within %v", id, answerTime))
+		return exitcode.With(exitcode.NotRunning, fmt.Errorf("the guard of %s doesn't answer within %v", id, patience))
 	}
 	return coded(err)
 }

@@ -19,7 +19,7 @@ import (
 
 func policyCommand() *cli.Command {
 	return &cli.Command{
-		Name: "policy", Usage: "check, show and explain policies",
+		Name: "policy", Usage: "check, load, compare, show and explain policies",
 		Description: "Example:\n   klwctl policy check apache-bundle/klw.policy",
 		Commands: []*cli.Command{
 			{
@@ -32,6 +32,7 @@ func policyCommand() *cli.Command {
 				Description:   "Example:\n   klwctl policy show apache-bundle",
 				ShellComplete: completeIDs, Action: showPolicy,
 			},
+			loadCommand(), clearCommand(), diffCommand(),
 			{
 				Name: "explain", Usage: "say whether something is allowed, and by which rule",
 				ArgsUsage: "ID|FILE file PATH PERMISSION... | ID|FILE socket tcp|udp|unix connect|listen ADDRESS",
@@ -99,14 +100,14 @@ func showPolicy(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	var text control.PolicyText
-	if err := call(ctx, root(c), args[0], control.MethodPolicyShow, nil, &text); err != nil {
+	var texts policy.Texts
+	if err := call(ctx, root(c), args[0], control.MethodPolicyShow, nil, &texts); err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c.Root().Writer, text)
+		return printJSON(c.Root().Writer, texts)
 	}
-	_, err = io.WriteString(c.Root().Writer, text.Text) // as it is written, tabs and all
+	_, err = io.WriteString(c.Root().Writer, texts.Text) // as it is written, tabs and all
 	return err
 }
 

@@ -57,11 +57,9 @@ func (d Dir) Config() string { return d.join("config.json") }
 // ExecFifo is what start opens to let the application go.
 func (d Dir) ExecFifo() string { return d.join("exec.fifo") }
 
-// Policy is the policy's text as it was checked at create; the guard and exec read it there.
-func (d Dir) Policy() string { return d.join("klw.policy") }
-
-// Included is the folder of the policies that it includes, as they were then.
-func (d Dir) Included() string { return d.join("policies") }
+// Policy is the policy in force (package policy: Texts): as it was checked at create, or loaded since. The guard and exec
+// read it there.
+func (d Dir) Policy() string { return d.join("policy.json") }
 
 // Guard is what the guard left for cleaning up after it (package handshake: Traces).
 func (d Dir) Guard() string { return d.join("guard.json") }

@@ -24,6 +24,7 @@ import (
 	"klw/internal/guard"
 	"klw/internal/handshake"
 	"klw/internal/layout"
+	"klw/internal/policy"
 	"klw/netguard/link"
 )
 
@@ -70,14 +71,14 @@ socket tcp connect 127.0.0.1:1
 `
 
 // New makes what a container needs before its guard starts. The test's end cleans up.
-func New(t *testing.T, policy string) *Container {
+func New(t *testing.T, text string) *Container {
 	t.Helper()
 	f := &Container{t: t, ID: fmt.Sprintf("t%d_%d", os.Getpid(), time.Now().UnixNano()%1e6), Root: layout.Root(t.TempDir())}
 	f.Bundle = t.TempDir()
 	rootfs := filepath.Join(f.Bundle, "rootfs")
 	for name, text := range map[string]string{
 		"rootfs/etc/passwd": "root:x:0:0::/:/bin/sh\nwww:x:33:33::/:/bin/sh\n", "rootfs/secret/key": "s3cret",
-		"rootfs/open.txt": "hello", "rootfs/data/.keep": "", "klw.policy": policy,
+		"rootfs/open.txt": "hello", "rootfs/data/.keep": "", "klw.policy": text,
 	} {
 		name = filepath.Join(f.Bundle, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -89,10 +90,14 @@ func New(t *testing.T, policy string) *Container {
 	}
 	f.Cgroup = newCgroup(t, "klw/"+f.ID)
 	dir := f.Root.Container(f.ID)
-	if err := os.MkdirAll(dir.Included(), 0o700); err != nil {
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(dir.Policy(), []byte(policy), 0o600); err != nil {
+	kept, err := f.Texts(text).Encode()
+	if err == nil {
+		err = os.WriteFile(dir.Policy(), kept, 0o600)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	f.Setup = handshake.Setup{
@@ -100,6 +105,11 @@ func New(t *testing.T, policy string) *Container {
 		Mounts: []handshake.Mount{{Source: rootfs, Destination: "/"}}, Cgroup: f.Cgroup,
 	}
 	return f
+}
+
+// Texts are those of a policy in the bundle that includes nothing.
+func (f *Container) Texts(text string) policy.Texts {
+	return policy.Texts{File: filepath.Join(f.Bundle, "klw.policy"), Text: text}
 }
 
 // newCgroup makes a v2 cgroup that goes, with what is in it, when the test ends.
