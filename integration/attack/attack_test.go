@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -139,7 +140,8 @@ func makeBundle(t *testing.T, top, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(policy), "@general\n", "@general\nfile /attack read execute\nfile /attack/box read write\n", 1)
+	text := strings.Replace(string(policy), "@general\n", "@general\nfile /attack read execute\n"+
+		"file /attack/box read write\nfile /attack/twin read write\n", 1)
 	text = strings.Replace(text, "127.0.0.1:8080", "127.0.0.1:"+freePort(t), 1)
 	if err := os.WriteFile(filepath.Join(to, "klw.policy"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -156,10 +158,12 @@ func makeBundle(t *testing.T, top, to string) {
 			t.Fatalf("build the attempts: %v: %s", err, out)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(to, "rootfs/root/secret"), []byte("of root"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"attempt", "suid", "filecap"} {
+	plantTargets(t, filepath.Join(to, "rootfs"))
+	editConfig(t, to, func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, specs.Mount{Source: filepath.Join(to, "rootfs/usr/share/apache2/icons"),
+			Destination: "/attack/twin", Type: "bind", Options: []string{"bind", "rw"}})
+	})
+	for _, name := range []string{"attempt", "suid", "filecap", "../etc/apache2/program"} {
 		run(t, "cp", attempt, filepath.Join(dir, name))
 	}
 	if err := os.Chmod(filepath.Join(dir, "suid"), 0o755|os.ModeSetuid); err != nil {
@@ -169,6 +173,23 @@ func makeBundle(t *testing.T, top, to string) {
 	capable := []byte{1, 0, 0, 2, 1 << 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	if err := unix.Setxattr(filepath.Join(dir, "filecap"), "security.capability", capable, 0); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// plantTargets makes what attempts aim at.
+func plantTargets(t *testing.T, rootfs string) {
+	t.Helper()
+	secret := filepath.Join(rootfs, "root/secret")
+	for _, err := range []error{
+		os.WriteFile(secret, []byte("of root"), 0o600),
+		unix.Setxattr(secret, "trusted.klw", []byte("secret"), 0),
+		os.Symlink("somewhere", filepath.Join(rootfs, "root/link")),
+		os.MkdirAll(filepath.Join(rootfs, "attack/twin"), 0o755),
+		os.MkdirAll(filepath.Join(rootfs, "usr/share/apache2/empty"), 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

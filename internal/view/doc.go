@@ -8,7 +8,8 @@
 //
 // An [Inode] is one object of the backing file systems, known by its key: device, inode number and generation. The
 // Server has one Inode per key, however many views, names and mounts show it. What leads to it is kept as a graph of
-// names: a name in a directory's Inode, up to Inodes at which views begin. [Inode.Paths] reads it backwards.
+// names: a name in a directory's Inode, up to Inodes at which views begin. [Inode.Paths] reads it backwards. Where one
+// view begins inside another's tree that name is looked for when the views are made.
 //
 // Each request of the kernel becomes a [hooks.Call] and goes through the Server's master if a module monitors the
 // operation; a refusal's errno goes to the kernel. The file operations.go lists what is asked for what.

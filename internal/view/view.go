@@ -97,6 +97,7 @@ func (s *Server) add(o Options) (*View, error) {
 		src.close()
 		return nil, err
 	}
+	s.findTwins(v)
 	if err := v.serve(); err != nil {
 		v.end()
 		return nil, err

@@ -37,6 +37,9 @@ func init() {
 	privilegeAttempts()
 	hostAttempts()
 	reachAttempts()
+	nameAttempts()
+	changeAttempts()
+	kernelAttempts()
 }
 
 func main() {
