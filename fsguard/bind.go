@@ -181,10 +181,19 @@ func (b *binder) follow(r policy.FileRule) bound {
 		b.r.links[l] = r
 	}
 	if u := covering(b.unviewed, at); len(u) > len(covering(b.viewed, at)) {
+		if len(links) > 0 && r.Perm == policy.Read {
+			b.warnings = append(b.warnings, Warning{r.Pos, fmt.Sprintf("%s leads to %s, about which there are no rules: this one only lets the link be read", r.Path, at)})
+			return bound{}
+		}
 		b.errorf(r.Pos, "paths that a view shows", "%s lies on %s, which the container has from the kernel: the rule can't be enforced", r.Path, u)
 		return bound{}
 	}
 	return bound{at, true, links}
+}
+
+// Ruled tells whether there can be a rule about a path, by the mounts that Unviewed and Viewed name.
+func Ruled(path string, unviewed, viewed []string) bool {
+	return len(covering(unviewed, path)) <= len(covering(viewed, path))
 }
 
 // covering gives the last mount on the way to a path.

@@ -4,12 +4,15 @@ import (
 	"sync/atomic"
 
 	"klw/hooks"
+	"klw/internal/policy/learn"
 )
 
-// Module decides by file rules, which can be exchanged while it works. It is a hooks.Module with Pre.
+// Module decides by file rules, which can be exchanged while it works, or learns what rules there should be. It is a
+// hooks.Module with Pre.
 type Module struct {
-	name  string
-	force atomic.Pointer[force]
+	name     string
+	force    atomic.Pointer[force]
+	learning atomic.Pointer[learn.Table] // nil: it enforces
 }
 
 // force is what a module decides by.
@@ -48,6 +51,10 @@ func (m *Module) Swap(rules *Rules) (old *Rules) { return m.force.Swap(&force{ru
 // Pre decides before the operation.
 func (m *Module) Pre(c *hooks.Call) hooks.Verdict {
 	f := m.force.Load()
+	if t := m.learning.Load(); t != nil {
+		f.rules.learn(t, c)
+		return hooks.Allow
+	}
 	v := f.rules.decide(c)
 	if f.next != nil && !v.Refused() {
 		return f.next.decide(c)

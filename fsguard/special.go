@@ -16,10 +16,27 @@ type Limiter interface {
 // Load is a no-op but for FIFOs and sockets, if the views can limit them.
 func (m *Module) Load() error {
 	if l, ok := m.Rules().views.(Limiter); ok {
-		l.LimitSpecial(m.name, m.special)
+		l.LimitSpecial(m.name, m.limits)
 	}
 	return nil
 }
+
+// limits says what may be done with a FIFO or a socket now.
+func (m *Module) limits(f hooks.File) uint32 {
+	now := m.force.Load()
+	if t := m.learning.Load(); t != nil {
+		now.rules.learnSpecial(t, f)
+		return mayAll
+	}
+	may := now.rules.special(f)
+	if now.next != nil {
+		may &= now.next.special(f)
+	}
+	return may
+}
+
+// mayAll lifts the limit.
+const mayAll = 6
 
 // Unload lifts what Load set.
 func (m *Module) Unload() error {
@@ -27,15 +44,6 @@ func (m *Module) Unload() error {
 		l.LimitSpecial(m.name, nil)
 	}
 	return nil
-}
-
-func (m *Module) special(f hooks.File) uint32 {
-	now := m.force.Load()
-	may := now.rules.special(f)
-	if now.next != nil {
-		may &= now.next.special(f)
-	}
-	return may
 }
 
 // special gives what every user may do with a FIFO or a socket, under every name that it has.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"klw/internal/policy"
 )
 
 // UserLookup finds the id that calls of a user of the container come with: the container's own id, or where a user
@@ -14,9 +16,16 @@ type UserLookup interface {
 	UID(user string) (uint32, error)
 }
 
+// Users know the way back too.
+type Users interface {
+	UserLookup
+	// Name names a user as a policy does whom calls come with that id of: by a number where there is no name.
+	Name(uid uint32) policy.User
+}
+
 // Passwd reads a user list in the format of /etc/passwd. The first line of a name counts, as in the C library. Lines
 // without a proper id are left out: github.com/moby/sys/user takes them for user 0.
-func Passwd(r io.Reader) (UserLookup, error) {
+func Passwd(r io.Reader) (Users, error) {
 	p := passwd{}
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
@@ -36,6 +45,20 @@ func Passwd(r io.Reader) (UserLookup, error) {
 }
 
 type passwd map[string]uint32
+
+// Name gives the shortest if a user has several names.
+func (p passwd) Name(uid uint32) policy.User {
+	best, ok := "", false
+	for name, id := range p {
+		if id == uid && (!ok || len(name) < len(best) || len(name) == len(best) && name < best) {
+			best, ok = name, true
+		}
+	}
+	if !ok {
+		return policy.User{ID: uid, HasID: true}
+	}
+	return policy.User{Name: best}
+}
 
 func (p passwd) UID(user string) (uint32, error) {
 	if id, err := strconv.ParseUint(user, 10, 32); err == nil {

@@ -32,6 +32,7 @@ type CreateOptions struct {
 
 	// Run starts the application at once: what Start does is done when Create returns.
 	Run          bool
+	Learn        bool // the guard refuses nothing and records what is used, from the first instruction on
 	NoPivot      bool
 	NoNewKeyring bool
 	Warn         func(string) // may be nil

@@ -19,6 +19,7 @@ func createFlags() []cli.Flag {
 	return append(processFlags(),
 		&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "the bundle's `DIR` (default: the current directory)"},
 		&cli.BoolFlag{Name: "no-pivot", Usage: "enter the root by chroot, for a root on an initramfs"},
+		&cli.BoolFlag{Name: "learn", Usage: "refuse nothing of what a policy can give, and record it for klwctl policy learn"},
 		&cli.BoolFlag{Name: "no-new-keyring", Usage: "keep the caller's session keyring"},
 	)
 }
@@ -123,6 +124,9 @@ func startContainer(cmd *cli.Command, name, dir string, m mode) error {
 	if err != nil {
 		return err
 	}
+	if cmd.Bool("learn") && b.Policy == nil {
+		return fmt.Errorf("--learn: the bundle has no policy: write one into %s, if only the line application %s", filepath.Join(dir, bundle.PolicyName), name)
+	}
 	p, err := newProcess(cmd, b.Spec.Process, m.detach)
 	if err != nil {
 		return err
@@ -133,7 +137,7 @@ func startContainer(cmd *cli.Command, name, dir string, m mode) error {
 	}
 	c, init, err := runtime.Create(runtime.CreateOptions{
 		Root: root, ID: name, Bundle: b, Stdio: p.stdio, Run: m.run,
-		NoPivot: cmd.Bool("no-pivot"), NoNewKeyring: cmd.Bool("no-new-keyring"), Warn: logWarning,
+		NoPivot: cmd.Bool("no-pivot"), NoNewKeyring: cmd.Bool("no-new-keyring"), Learn: cmd.Bool("learn"), Warn: logWarning,
 	})
 	if err != nil {
 		return err

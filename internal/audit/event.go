@@ -68,4 +68,7 @@ const (
 	OpLoad   = "load"   // a module was loaded by the administrator
 	OpUnload = "unload" // a module was unloaded by the administrator: what it guarded is open
 	OpEvents = "events" // about the log itself: losses
+
+	OpLearn   = "learn"   // a module learns from now on and refuses nothing
+	OpEnforce = "enforce" // it has stopped to learn
 )

@@ -75,6 +75,7 @@ const (
 	MethodPolicyLoad    = "policy.load"    // policy.Texts, as a body -> PolicyLoaded
 	MethodPolicyClear   = "policy.clear"   // -> PolicyLoaded
 	MethodPolicyExplain = "policy.explain" // Question -> Answer
+	MethodPolicyLearn   = "policy.learn"   // Learn -> Learned
 	MethodLogLevel      = "log.level"      // Level -> Level
 	MethodEvents        = "events"         // EventsQuery -> stream of audit.Event
 	MethodReplicaStatus = "replica.status" // of klw-replicafs

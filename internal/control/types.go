@@ -76,6 +76,32 @@ type PolicyLoaded struct {
 	Revoked  []string `json:"revoked,omitempty"`  // open files that lost a right
 }
 
+// Learn asks modules to learn, to enforce again, or what they have learned.
+type Learn struct {
+	Action  string   `json:"action"`            // start, stop or show
+	Modules []string `json:"modules,omitempty"` // empty: all that can
+}
+
+// Learned answers.
+type Learned struct {
+	Modules []Lesson `json:"modules"`
+
+	// The rest answers show.
+	File string `json:"file,omitempty"` // the policy in force
+	Old  string `json:"old,omitempty"`  // its text
+	Text string `json:"text,omitempty"` // that with what was learned in it
+}
+
+// Lesson is what one module has learned, or learns.
+type Lesson struct {
+	Module   string    `json:"module"`
+	Learning bool      `json:"learning"` // now
+	Since    time.Time `json:"since"`
+	Uses     int       `json:"uses"`
+	Unlisted int       `json:"unlisted"` // of these, what the policy would have refused
+	Lost     uint64    `json:"lost,omitempty"`
+}
+
 // EventsQuery asks for events. Since zero: from the beginning of what is kept.
 type EventsQuery struct {
 	Since  time.Time `json:"since,omitzero"`

@@ -40,6 +40,9 @@ func (g *guard) control() error {
 	control.Handle(s, control.MethodPolicyExplain, func(_ context.Context, q control.Question) (control.Answer, error) {
 		return g.explain(q)
 	})
+	control.Handle(s, control.MethodPolicyLearn, func(_ context.Context, q control.Learn) (control.Learned, error) {
+		return g.learn(q)
+	})
 	control.Handle(s, control.MethodLogLevel, func(_ context.Context, l control.Level) (control.Level, error) {
 		return g.setLevel(l)
 	})
@@ -98,6 +101,7 @@ func (g *guard) notEnforced(modules []control.Module) (list []string) {
 			list = append(list, fmt.Sprintf("module %s is unloaded: %s", m.Name, m.Description))
 		}
 	}
+	list = append(list, g.learningNow()...)
 	if g.state.Load() != stateStarting && !g.canAbstract.Load() {
 		list = append(list, "connecting to abstract UNIX names: this kernel has no hook for it (Linux 6.7 or later has)")
 	}

@@ -47,8 +47,9 @@ type guard struct {
 	sockets   loading
 	server    *view.Server
 	views     []*view.View
-	users     fsguard.UserLookup
+	users     fsguard.Users
 	fileRules map[string]*fsguard.Module // by name, registered or not; under changing once the guard is enforcing
+	lessons   lessons
 	replicas  []*replica
 
 	changing    sync.Mutex // what is in force changes: policy and modules

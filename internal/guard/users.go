@@ -14,13 +14,14 @@ import (
 
 	"klw/fsguard"
 	"klw/internal/handshake"
+	"klw/internal/policy"
 )
 
 // maxPasswd bounds what is read of a file that the image gives.
 const maxPasswd = 4 << 20
 
 // containerUsers reads the container's own user list. A container without one knows no names.
-func containerUsers(mounts []handshake.Mount) (fsguard.UserLookup, error) {
+func containerUsers(mounts []handshake.Mount) (fsguard.Users, error) {
 	f, err := openInside(mounts, "/etc/passwd")
 	if errors.Is(err, fs.ErrNotExist) {
 		return fsguard.Passwd(strings.NewReader(""))
@@ -35,7 +36,7 @@ func containerUsers(mounts []handshake.Mount) (fsguard.UserLookup, error) {
 // mappedUsers are the users of a container in a user namespace, by the ids that they have on the host: those that the
 // kernel tells of callers.
 type mappedUsers struct {
-	inside fsguard.UserLookup
+	inside fsguard.Users
 	setup  *handshake.Setup
 }
 
@@ -50,6 +51,14 @@ func (m mappedUsers) UID(user string) (uint32, error) {
 		return 0, fmt.Errorf("the container has no user %d: linux.uidMappings don't map it", id)
 	}
 	return uid, nil
+}
+
+// Name names a user by the id that he has on the host.
+func (m mappedUsers) Name(uid uint32) policy.User {
+	if id, ok := m.setup.Inside(uid); ok {
+		return m.inside.Name(id)
+	}
+	return policy.User{ID: uid, HasID: true}
 }
 
 // openInside opens a regular file of the container for reading. Links are followed inside the mount that the path

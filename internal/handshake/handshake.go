@@ -47,6 +47,8 @@ type Setup struct {
 	Users []IDRange `json:"users,omitempty"`
 	// RootMaySetuid says that the bundle leaves CAP_SETUID: root can become any user. It is only for a warning.
 	RootMaySetuid bool `json:"rootMaySetuid,omitempty"`
+	// Learn: what can learn does so from the first instruction on, and refuses nothing.
+	Learn bool `json:"learn,omitempty"`
 }
 
 // Mount is one file tree that the container sees through the guard.

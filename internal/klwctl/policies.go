@@ -42,6 +42,7 @@ func policyCommand() *cli.Command {
 				Flags:         []cli.Flag{&cli.StringFlag{Name: "user", Usage: "for `USER`, a name or a number (else: a user without rules of his own)"}},
 				ShellComplete: completeIDs, Action: explainPolicy,
 			},
+			learnCommand(),
 		},
 	}
 }

@@ -1,0 +1,4 @@
+package learn
+
+// sockets adds rules for sockets.
+func (b *builder) sockets([]Socket, output) {}
