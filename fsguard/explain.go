@@ -29,18 +29,14 @@ func (a Answer) String() string {
 	if a.Allowed {
 		verb = "allowed"
 	}
-	which, by := "", ""
+	which, rule := "", a.Rule
 	if a.Decides != "" {
 		which = ", which is " + a.Decides + ","
 	}
-	if a.Module != "" {
-		by = " by " + a.Module
-	}
-	s := fmt.Sprintf("%s: %s of %s%s for %s%s (%s", verb, a.Needed, a.Path, which, a.User, by, a.Rule)
 	if a.Line != "" {
-		s += ": " + a.Line
+		rule += ": " + a.Line
 	}
-	s += ")"
+	s := fmt.Sprintf("%s: %s of %s%s for %s (%s)", verb, a.Needed, a.Path, which, a.User, there(a.Module, rule))
 	if a.Hint != "" {
 		s += "\nwould be allowed by: " + a.Hint
 	}

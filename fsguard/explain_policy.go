@@ -39,13 +39,17 @@ func planted(set policy.RuleSet, user string) *node {
 	return t
 }
 
-// means tells whether a user of the policy is the one who is asked about.
-func means(u policy.User, asked string) bool {
-	if !u.HasID {
-		return u.Name == asked
+// means tells whether a user of the policy is the one who is asked about. Everywhere root is 0.
+func means(u policy.User, asked string) bool { return number(u.String()) == number(asked) }
+
+func number(user string) string {
+	if user == "root" {
+		return "0"
 	}
-	uid, err := strconv.ParseUint(asked, 10, 32)
-	return err == nil && u.ID == uint32(uid)
+	if uid, err := strconv.ParseUint(user, 10, 32); err == nil {
+		return strconv.FormatUint(uid, 10)
+	}
+	return user
 }
 
 func plant(t *node, rules []policy.FileRule) {
