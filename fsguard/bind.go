@@ -39,9 +39,6 @@ func RootMaySetuid(may bool) Option { return func(b *binder) { b.setuid = may } 
 // there, and one that is, is an error.
 func Unviewed(paths ...string) Option { return func(b *binder) { b.unviewed = paths } }
 
-// Enforced names paths of rules that somebody else has put into force on unviewed mounts.
-func Enforced(paths ...string) Option { return func(b *binder) { b.enforced = paths } }
-
 // Viewed names the mounts about which there can be rules: those that views show, on top of unviewed ones too.
 func Viewed(paths ...string) Option { return func(b *binder) { b.viewed = paths } }
 
@@ -68,7 +65,6 @@ type binder struct {
 	views    Resolver
 	setuid   bool
 	unviewed []string
-	enforced []string
 	viewed   []string // mounts with rules again
 	r        *Rules
 	seen     map[string]bound // by path as written
@@ -133,8 +129,10 @@ func (b *binder) tree(own, general []boundRule) *node {
 		}
 		mine[r.Pos] = true
 		t.add(r.path, r.FileRule)
+		b.r.revocable = b.r.revocable || r.Revocable
 	}
 	for _, r := range general {
+		b.r.revocable = b.r.revocable || r.Revocable
 		if n := t.ruledAt(r.path); n != nil {
 			switch first := n.rules[0]; {
 			case len(own) == 0:
@@ -173,9 +171,6 @@ func (b *binder) resolve(rules []policy.FileRule) []boundRule {
 
 // follow resolves one rule's path.
 func (b *binder) follow(r policy.FileRule) bound {
-	if slices.Contains(b.enforced, r.Path) {
-		return bound{path: r.Path, ok: true}
-	}
 	f, at, links, err := b.views.Follow(r.Path)
 	if err != nil {
 		b.errorf(r.Pos, "a path that can be followed", "%v", err)

@@ -16,6 +16,8 @@ type Rules struct {
 	pinned  []hooks.File               // what rules name, kept known
 	users   UserLookup
 	views   Resolver
+
+	revocable bool // some rule is
 }
 
 // Close lets go of what the rules name. A module must not decide by them any more.
@@ -32,6 +34,8 @@ func (r *Rules) decide(c *hooks.Call) hooks.Verdict {
 	switch n := &table[c.Op]; n.on {
 	case object:
 		return r.onObject(rules, c, n.perm(c))
+	case data:
+		return r.onData(c, n.perm(c))
 	case place:
 		return r.onPlace(rules, c, n.perm(c))
 	case moves:
@@ -55,6 +59,10 @@ func (r *Rules) onObject(rules *node, c *hooks.Call, need policy.Perm) hooks.Ver
 	if need == policy.None {
 		return hooks.Allow
 	}
+	if c.Opener != nil {
+		return r.onData(c, need)
+	}
+	r.mark(c)
 	v := r.object(rules, c.File, need)
 	if v.Refused() && c.Op == hooks.OpReadlink && r.onTheWay(c.File) {
 		return hooks.Allow
@@ -63,6 +71,7 @@ func (r *Rules) onObject(rules *node, c *hooks.Call, need policy.Perm) hooks.Ver
 }
 
 func (r *Rules) onPlace(rules *node, c *hooks.Call, need policy.Perm) hooks.Verdict {
+	r.mark(c)
 	v := r.place(rules, c.Dir, c.Name, need)
 	switch {
 	case v.Refused():
@@ -82,7 +91,9 @@ func (r *Rules) object(rules *node, f hooks.File, need policy.Perm) hooks.Verdic
 		return nameless
 	}
 	for _, path := range names {
-		if n := rules.find(path, ""); need&^n.allows() != 0 {
+		n := rules.find(path, "")
+		n.note()
+		if need&^n.allows() != 0 {
 			return refuse(n, path, need)
 		}
 	}
@@ -96,7 +107,9 @@ func (r *Rules) place(rules *node, dir hooks.File, name string, need policy.Perm
 		return nameless
 	}
 	for _, path := range dirs {
-		if n := rules.find(path, name); need&^n.allows() != 0 {
+		n := rules.find(path, name)
+		n.note()
+		if need&^n.allows() != 0 {
 			return refuse(n, join(path, name), need)
 		}
 	}

@@ -57,9 +57,8 @@ func (m *Module) Pre(c *hooks.Call) hooks.Verdict {
 	}
 	v := f.rules.decide(c)
 	if f.next != nil && !v.Refused() {
-		v = f.next.decide(c)
+		return f.next.decide(c)
 	}
-	v.Hint = there(m.name, v.Hint)
 	return v
 }
 

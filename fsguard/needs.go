@@ -13,6 +13,7 @@ type target uint8
 const (
 	unneeded target = iota // no permission is needed: the table says why
 	object                 // File, by all its names
+	data                   // File, by who opened it, if the open was revocable
 	place                  // Name in Dir, whether it exists or not
 	moves                  // rename and link have functions of their own
 )
@@ -41,7 +42,7 @@ var needs = map[hooks.Operation]need{
 	hooks.OpLink:    {on: moves},
 
 	hooks.OpReadlink: {on: object, perm: read},       // links that a rule's path goes through are readable besides
-	hooks.OpTruncate: {on: object, perm: truncating}, // by name; a descriptor that can was allowed to when it was opened
+	hooks.OpTruncate: {on: object, perm: truncating}, // by name; a descriptor that can was allowed to when it was opened, and is asked about like a write
 	hooks.OpChmod:    {on: object, perm: write},      // also through a descriptor that was opened to read
 	hooks.OpChown:    {on: object, perm: write},      // likewise
 	hooks.OpUtimes:   {on: object, perm: write},      // likewise
@@ -51,10 +52,11 @@ var needs = map[hooks.Operation]need{
 	hooks.OpRemovexattr: {on: object, perm: write},
 	hooks.OpIoctl:       {on: object, perm: ioctl}, // unknown ones could change the file
 
-	hooks.OpRead:      {why: opened},
-	hooks.OpWrite:     {why: opened},
-	hooks.OpFallocate: {why: opened},
-	hooks.OpCopyRange: {why: opened},
+	hooks.OpRead:      {on: data, perm: reading}, // else decided when the descriptor was opened, see revocable.go
+	hooks.OpWrite:     {on: data, perm: write},   // likewise
+	hooks.OpFallocate: {on: data, perm: write},   // likewise
+
+	hooks.OpCopyRange: {why: "decided when the descriptors were opened; with a revocable one the kernel reads and writes instead"},
 	hooks.OpFsync:     {why: "brings to disk what was allowed"},
 	hooks.OpLock:      {why: "needs an open descriptor and changes nothing"},
 	hooks.OpRelease:   {why: "can't be refused"},
@@ -67,10 +69,6 @@ var needs = map[hooks.Operation]need{
 	hooks.OpSetuid:  {why: "no file"},
 	hooks.OpSyscall: {why: "no file"},
 }
-
-// opened: what a descriptor may do with data was decided when it was opened. Where data passes through in the kernel,
-// nobody is asked again either, and a descriptor that was opened by root and inherited works on all kernels alike.
-const opened = "decided when the descriptor was opened"
 
 // table is needs by number, for speed.
 var table = func() (t [64]need) {
@@ -116,7 +114,7 @@ func creating(c *hooks.Call) policy.Perm { return policy.Write | byFlags(c) }
 
 // truncating: ftruncate needs a descriptor that was opened to write.
 func truncating(c *hooks.Call) policy.Perm {
-	if c.Attr.Handle {
+	if c.Attr.Handle && c.Opener == nil {
 		return policy.None
 	}
 	return policy.Write

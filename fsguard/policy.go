@@ -3,6 +3,7 @@ package fsguard
 import (
 	"errors"
 
+	"klw/hooks"
 	"klw/internal/policy"
 )
 
@@ -63,11 +64,21 @@ func (b *Bound) Explain(user, file string, need policy.Perm) (first Answer, err 
 	for i, s := range b.Files {
 		a, err := s.Explain(user, file, need)
 		if err != nil || !a.Allowed {
-			return a.of(s.Module), err
+			return a, err
 		}
 		if i == 0 {
 			first = a
 		}
 	}
 	return first, nil
+}
+
+// Keeps tells whether somebody who has a file open may go on with it: Keeps of each module's rules.
+func (b *Bound) Keeps(opener hooks.Caller, f hooks.File, flags uint32) (string, hooks.Verdict) {
+	for _, s := range b.Files {
+		if v := s.Keeps(opener, f, flags); v.Refused() {
+			return s.Module, v
+		}
+	}
+	return "", hooks.Allow
 }

@@ -2,6 +2,7 @@ package fsguard
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"klw/internal/policy"
 )
@@ -12,6 +13,9 @@ type node struct {
 	ruled bool              // a rule is about this very path
 	perm  policy.Perm       // what the rules allow together
 	rules []policy.FileRule // for people: the caller's own first
+
+	revocable bool // data of what is open there is asked for
+	decided   atomic.Bool
 }
 
 // find gives the node whose rule governs path (absolute and clean), or, if name isn't empty, the name in that
@@ -48,6 +52,13 @@ func (n *node) allows() policy.Perm {
 		return policy.None
 	}
 	return n.perm
+}
+
+// note remembers that a rule has decided. Mostly it is one load of what doesn't change any more.
+func (n *node) note() {
+	if n != nil && !n.decided.Load() {
+		n.decided.Store(true)
+	}
 }
 
 // at gives the node of path itself, or nil.
@@ -97,4 +108,5 @@ func (n *node) add(path string, r policy.FileRule) {
 	at.ruled = true
 	at.perm |= r.Perm
 	at.rules = append(at.rules, r)
+	at.revocable = at.revocable || r.Revocable
 }

@@ -94,6 +94,11 @@ type Call struct {
 
 	NewOffset int64 // copyrange: where in the destination
 
+	// Revocable is for a Pre to set (on open, exec, create and tmpfile): data of the file is asked for at every read,
+	// write, fallocate and truncate, with Opener. It comes too late for a file that is open already without it.
+	Revocable bool
+	Opener    *Caller // who opened the file that data is read or changed through, if the open was Revocable; else nil
+
 	Writeback bool // write: whole pages that were stored through a mapping, later; Caller need not be who stored
 
 	Socket *Socket

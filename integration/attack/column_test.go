@@ -24,7 +24,6 @@ type column struct {
 	runtime []string // the command with its global flags
 	events  []string // nil: none; else the command that prints events as JSON lines
 	loose   bool     // without seccomp, with all capabilities, devices and privileges
-	mapped  bool     // in a user namespace
 
 	id, bundle string
 	pid        string
@@ -40,9 +39,6 @@ func (c *column) start(t *testing.T, bundle, netns string) {
 	editConfig(t, bundle, func(s *specs.Spec) {
 		if c.loose {
 			loosen(s)
-		}
-		if c.mapped {
-			mapUsers(t, bundle, s)
 		}
 		for i := range s.Linux.Namespaces {
 			if s.Linux.Namespaces[i].Type == specs.NetworkNamespace {

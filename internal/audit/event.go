@@ -41,7 +41,7 @@ type Event struct {
 	// ContainerUID is the same user in the container, where a user namespace maps ids.
 	ContainerUID OptionalID `json:"containerUid,omitzero"`
 	Comm         string     `json:"comm"`
-	Operation    string     `json:"operation"`         // hooks.Operation's name, or of a notice: start, stop, load, unload, events
+	Operation    string     `json:"operation"`         // hooks.Operation's name, or of a notice: start, stop, load, unload, revoke, events
 	Path         string     `json:"path,omitempty"`    // files: as seen inside the container
 	Address      string     `json:"address,omitempty"` // sockets: tcp 10.0.0.1:80, unix @name; system calls: name(args)
 	Inode        string     `json:"inode,omitempty"`   // inode.Key's text
@@ -67,6 +67,7 @@ const (
 	OpStop   = "stop"   // the guard ends
 	OpLoad   = "load"   // a module was loaded by the administrator
 	OpUnload = "unload" // a module was unloaded by the administrator: what it guarded is open
+	OpRevoke = "revoke" // a loaded policy takes a right from a file that is open
 	OpEvents = "events" // about the log itself: losses
 
 	OpLearn   = "learn"   // a module learns from now on and refuses nothing

@@ -51,7 +51,7 @@ func TestSchemaDescribesEvent(t *testing.T) {
 		}
 		delete(schema.Properties, name)
 		if name == "operation" {
-			checkEnum(t, p.Enum, append(operationNames(), OpStart, OpStop, OpLoad, OpUnload, OpEvents))
+			checkEnum(t, p.Enum, append(operationNames(), OpStart, OpStop, OpLoad, OpUnload, OpRevoke, OpEvents))
 		}
 		if name == "decision" {
 			checkEnum(t, p.Enum, []string{Refused, Audit, Notice, Lost})

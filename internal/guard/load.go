@@ -51,16 +51,19 @@ func (g *guard) replacePolicy(ctx context.Context, texts policy.Texts, p *policy
 		return done, err
 	}
 	next := &inForce{texts: texts, policy: p, binding: b}
+	g.storePages(b) // by the old rules
 	if err := g.exchange(next); err != nil {
 		b.Close()
 		return done, fmt.Errorf("the policy was not loaded: %w", err)
 	}
+	g.server.ExpireSpecial()
+	revoked := g.revoke(b)
 	by := control.CallerOf(ctx)
 	g.log.Record(audit.Event{
 		PID: by.PID, UID: by.UID, Comm: commandOf(by.PID), Operation: audit.OpLoad, Module: "policy", Decision: audit.Notice,
 		Hint: "in force is " + what,
 	})
-	return control.PolicyLoaded{Policy: texts.File, Warnings: b.warnings}, nil
+	return control.PolicyLoaded{Policy: texts.File, Warnings: b.warnings, Revoked: revoked}, nil
 }
 
 // commandOf gives a process's command name, as far as it is there still.

@@ -9,8 +9,7 @@ import (
 
 // Options says what Contain refuses.
 type Options struct {
-	Seal     bool // also what leads back to root
-	NoQueues bool // also POSIX message queues
+	Seal bool // also what leads back to root
 }
 
 const (
@@ -43,7 +42,7 @@ func containSpans(a arch, o Options) []span {
 	entries := known(a)
 	for _, r := range Refusals() {
 		nr, ok := a.numberOf(r.Call)
-		if !ok || r.Sealed && !o.Seal || r.Queues && !o.NoQueues {
+		if !ok || r.Sealed && !o.Seal {
 			continue
 		}
 		i, _ := slices.BinarySearchFunc(entries, nr, func(e entry, nr uint32) int { return cmp.Compare(e.nr, nr) })

@@ -60,6 +60,9 @@ func (s *session) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.
 	defer unlock()
 	a := attrOf(in)
 	c := &hooks.Call{Caller: caller(&in.InHeader), File: n.Inode, Attr: a.Attr}
+	if f, e := s.file(in.Fh); a.Handle && e == 0 {
+		c.Opener = f.asker
+	}
 	res := s.askEach(a.operations(), c, func(c *hooks.Call) hooks.Result {
 		st, err := s.change(n, in, attr{c.Attr})
 		if err != nil {

@@ -131,7 +131,7 @@ func (s *session) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string,
 		return err
 	}
 	c := &hooks.Call{Op: hooks.OpCreate, Dir: dir.Inode, Name: name, Flags: in.Flags}
-	return status(s.create(cancel, m, c, func() hooks.Result { return s.created(fd, dir.Inode, name, c.Flags, out) }))
+	return status(s.create(cancel, m, c, func() hooks.Result { return s.created(fd, dir.Inode, name, c, out) }))
 }
 
 // Tmpfile makes and opens a regular file without a name.
@@ -149,7 +149,7 @@ func (s *session) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.C
 	}
 	c := &hooks.Call{Op: hooks.OpTmpfile, Dir: dir.Inode, Flags: in.Flags}
 	return status(s.create(cancel, m, c, func() hooks.Result {
-		res := s.created(fd, nil, "", c.Flags, out)
+		res := s.created(fd, nil, "", c, out)
 		if n, ok := res.File.(*Inode); ok {
 			s.madeIn(n, dir.Inode)
 		}
@@ -158,7 +158,7 @@ func (s *session) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.C
 }
 
 // created answers with a file that was just made and opened. dir is nil for one without a name.
-func (s *session) created(fd int, dir *Inode, name string, flags uint32, out *fuse.CreateOut) hooks.Result {
+func (s *session) created(fd int, dir *Inode, name string, c *hooks.Call, out *fuse.CreateOut) hooks.Result {
 	id, err := s.source.identify(fd)
 	if err != nil {
 		unix.Close(fd)
@@ -173,11 +173,11 @@ func (s *session) created(fd int, dir *Inode, name string, flags uint32, out *fu
 		unix.Close(fd)
 		return hooks.Result{Errno: unix.Errno(code)}
 	}
-	share, err := s.join(k, flags, true, func() (int, error) { return fd, nil })
+	share, err := s.join(k, joining{flags: c.Flags, must: true, asked: c.Revocable}, func() (int, error) { return fd, nil })
 	if err != nil {
 		return failed(err)
 	}
-	f, err := s.opened(k, share, flags)
+	f, err := s.opened(k, share, c)
 	if err != nil {
 		return failed(err)
 	}

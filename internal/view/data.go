@@ -16,7 +16,7 @@ func (s *session) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Rea
 		return nil, fuse.Status(e)
 	}
 	var got []byte
-	c := &hooks.Call{Op: hooks.OpRead, Caller: caller(&in.InHeader), File: f.node.Inode,
+	c := &hooks.Call{Op: hooks.OpRead, Caller: caller(&in.InHeader), File: f.node.Inode, Opener: f.asker,
 		Flags: f.flags, Offset: int64(in.Offset), Size: int64(len(buf))}
 	res := s.ask(c, func(c *hooks.Call) hooks.Result {
 		want := buf[:max(0, min(c.Size, int64(len(buf))))]
@@ -71,7 +71,7 @@ func (s *session) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (
 	if w.append && s.opts.Ordered { // nobody else can append meanwhile
 		off, w.append = st.Size, false
 	}
-	c := &hooks.Call{Op: hooks.OpWrite, Caller: caller(&in.InHeader), File: f.node.Inode,
+	c := &hooks.Call{Op: hooks.OpWrite, Caller: caller(&in.InHeader), File: f.node.Inode, Opener: f.asker,
 		Flags: f.flags, Offset: off, Data: data, Writeback: in.WriteFlags&fuse.WRITE_CACHE != 0}
 	res := s.ask(c, func(c *hooks.Call) hooks.Result { return s.write(w, c) })
 	return uint32(res.N), status(res)
@@ -127,7 +127,7 @@ func (s *session) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.S
 		return fuse.Status(e)
 	}
 	defer unlock()
-	c := &hooks.Call{Op: hooks.OpFallocate, Caller: caller(&in.InHeader), File: f.node.Inode,
+	c := &hooks.Call{Op: hooks.OpFallocate, Caller: caller(&in.InHeader), File: f.node.Inode, Opener: f.asker,
 		Flags: in.Mode, Offset: int64(in.Offset), Size: int64(in.Length)}
 	return status(s.ask(c, func(c *hooks.Call) hooks.Result {
 		var err error
@@ -144,7 +144,7 @@ func (s *session) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.S
 // maxCopy is the most that one request copies: the answer has 32 bits.
 const maxCopy = 1 << 30
 
-// CopyFileRange copies between two files of the view.
+// CopyFileRange copies between two files of the view, unless a module is to be asked about their data.
 func (s *session) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (uint32, fuse.Status) {
 	from, e := s.file(in.FhIn)
 	if e != 0 {
@@ -153,6 +153,9 @@ func (s *session) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn
 	to, e := s.file(in.FhOut)
 	if e != 0 {
 		return 0, fuse.Status(e)
+	}
+	if from.asker != nil || to.asker != nil {
+		return 0, fuse.Status(unix.EOPNOTSUPP) // the kernel reads and writes then: each is asked about, as whose it is
 	}
 	unlock, e := s.orderData(cancel, &in.InHeader, from.node.Inode, to.node.Inode)
 	if e != 0 {

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"klw/hooks"
 )
 
 // file is an open file description of a view.
@@ -13,8 +15,9 @@ type file struct {
 	fd    int
 	node  *node
 	flags uint32
-	share *sharedFD  // regular files: what fd belongs to
-	dir   *dirStream // directories
+	share *sharedFD     // regular files: what fd belongs to
+	asker *hooks.Caller // who opened it, if a module wants to be asked about its data
+	dir   *dirStream    // directories
 }
 
 func (f *file) writable() bool { return f.flags&unix.O_ACCMODE != unix.O_RDONLY }
@@ -89,8 +92,19 @@ type version struct {
 // descriptions: write-back of a mapping must go where it belongs. O_DIRECT would need aligned buffers.
 const sharedFlags = unix.O_ACCMODE | unix.O_SYNC | unix.O_DSYNC | unix.O_NOATIME
 
-// join gives the node's descriptor for flags, made by open if there is none, or if it must be (for O_TRUNC).
-func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) (*sharedFD, error) {
+// joining says for what a descriptor is wanted.
+type joining struct {
+	flags uint32
+	must  bool // a new one, for O_TRUNC
+	asked bool // a module wants to be asked about the data: not by passthrough, if that can be chosen still
+}
+
+// join gives the node's descriptor of a kind, made by open if there is none, or if it must be.
+func (v *View) join(n *node, j joining, open func() (int, error)) (*sharedFD, error) {
+	if j.asked {
+		v.dropIdle(n)
+	}
+	flags, must := j.flags, j.must
 	b := v.backingOf(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +128,7 @@ func (v *View) join(n *node, flags uint32, must bool, open func() (int, error)) 
 		return share, nil
 	}
 	share = &sharedFD{fd: fd, flags: flags & sharedFlags, refs: 1}
-	v.enlist(n, share)
+	v.enlist(n, share, j.asked)
 	return share, nil
 }
 
@@ -127,9 +141,9 @@ func (v *View) again(share *sharedFD) {
 }
 
 // enlist adds the node's first descriptor of a kind, with backing.mu held.
-func (v *View) enlist(n *node, share *sharedFD) {
+func (v *View) enlist(n *node, share *sharedFD, asked bool) {
 	b := v.backingOf(n)
-	if len(b.fds) == 0 && v.pass {
+	if len(b.fds) == 0 && v.pass && !asked {
 		b.id = v.register(share.fd)
 	}
 	b.fds = append(b.fds, share)

@@ -28,7 +28,7 @@ func (s *session) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOu
 		c.Op = hooks.OpExec
 	}
 	res := s.ask(c, func(c *hooks.Call) hooks.Result {
-		f, err := s.open(n, c.Flags, in.Mode&fuse.OPEN_KILL_SUIDGID != 0)
+		f, err := s.open(n, c, in.Mode&fuse.OPEN_KILL_SUIDGID != 0)
 		if err != nil {
 			return failed(err)
 		}
@@ -49,9 +49,10 @@ func (s *session) withStat(f *file, changed bool) hooks.Result {
 	return res
 }
 
-func (s *session) open(n *node, flags uint32, kill bool) (*file, error) {
+func (s *session) open(n *node, c *hooks.Call, kill bool) (*file, error) {
+	flags := c.Flags
 	truncate := flags&unix.O_TRUNC != 0
-	share, err := s.join(n, flags, truncate, func() (fd int, err error) {
+	share, err := s.join(n, joining{flags: flags, must: truncate, asked: c.Revocable}, func() (fd int, err error) {
 		p, err := n.reach()
 		if err != nil {
 			return -1, err
@@ -64,12 +65,16 @@ func (s *session) open(n *node, flags uint32, kill bool) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.opened(n, share, flags)
+	return s.opened(n, share, c)
 }
 
 // opened makes a file of a descriptor that was joined.
-func (s *session) opened(n *node, share *sharedFD, flags uint32) (*file, error) {
-	f := &file{fd: share.fd, node: n, flags: flags, share: share}
+func (s *session) opened(n *node, share *sharedFD, c *hooks.Call) (*file, error) {
+	f := &file{fd: share.fd, node: n, flags: c.Flags, share: share}
+	if c.Revocable && !s.passes(n) {
+		who := c.Caller
+		f.asker = &who
+	}
 	if !s.addFile(f) {
 		s.leave(n, share)
 		return nil, unix.ENOTCONN

@@ -15,9 +15,14 @@ const unmapped = ^uint32(0)
 
 // LimitSpecial sets who decides about FIFOs, sockets and devices. The kernel opens and connects these itself and asks
 // nobody, so the answer (4 to read, 2 to write, connecting being writing) is the same for every user and shows as mode
-// and owner, for as long as attributes are valid. An object that is limited can't be removed or renamed either. Limits
-// of several modules add up; nil lifts the one that was set under that name.
+// and owner; ExpireSpecial makes a change of the answer show at once. An object that is limited can't be removed or
+// renamed either. Limits of several modules add up; nil lifts the one that was set under that name.
 func (s *Server) LimitSpecial(name string, may func(hooks.File) uint32) {
+	s.limitSpecial(name, may)
+	s.ExpireSpecial()
+}
+
+func (s *Server) limitSpecial(name string, may func(hooks.File) uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := map[string]func(hooks.File) uint32{}

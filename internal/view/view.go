@@ -41,6 +41,7 @@ type View struct {
 	rootFD *pathFD
 	fuse   *fuse.Server
 	abort  int  // writing to it ends the connection
+	notify int  // the connection, for what go-fuse can't say
 	pass   bool // data by passthrough
 	done   chan struct{}
 
@@ -136,10 +137,17 @@ func (v *View) serve() error {
 		unix.Close(dev)
 		return err
 	}
+	if v.notify, err = unix.FcntlInt(uintptr(dev), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		v.mount.Close()
+		unix.Close(v.abort)
+		unix.Close(dev)
+		return fmt.Errorf("serve: %w", err)
+	}
 	v.fuse, err = fuse.NewServer(&session{View: v, Server: v.srv}, fmt.Sprintf("/dev/fd/%d", dev), mo)
 	if err != nil { // dev is closed
 		v.mount.Close()
 		unix.Close(v.abort)
+		unix.Close(v.notify)
 		return fmt.Errorf("serve: %w", err)
 	}
 	v.pass = mo.DisabledCapabilities&fuse.CAP_PASSTHROUGH == 0 && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
@@ -276,7 +284,8 @@ func (v *View) finish() {
 	v.end()
 	v.mountMu.Lock()
 	unix.Close(v.abort)
-	v.abort = -1
+	unix.Close(v.notify)
+	v.abort, v.notify = -1, -1
 	v.mountMu.Unlock()
 	close(v.done)
 }

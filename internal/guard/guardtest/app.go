@@ -102,6 +102,12 @@ func application() {
 }
 
 func perform(dir, command string, args []string) string {
+	inside := func(name string) string { return filepath.Join(dir, name) }
+	if len(args) > 0 {
+		if answer, ok := performOpen(command, inside, args); ok {
+			return answer
+		}
+	}
 	var err error
 	switch command {
 	case "read":
