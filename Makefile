@@ -8,6 +8,7 @@ SHELL := /bin/bash
 DESTDIR ?=
 PREFIX ?= /usr/local
 BUNDLE ?= apache-bundle
+APPS ?= app-bundles
 TIME ?= 10m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO ?= go
@@ -34,11 +35,16 @@ apache-bundle: ## make the Apache bundle from Debian's packages
 	@tools/packages run
 	@$(SUDO) bundle/apache/make-bundle examples/policies/apache.policy $(BUNDLE)
 
+.PHONY: app-bundles
+app-bundles: ## make bundles of nginx, PostgreSQL, git, a mail server and Apache with CGI from Debian's packages
+	@tools/packages test
+	@$(SUDO) bundle/apps/make-bundles examples/policies $(APPS)
+
 ##@ Proof
 .PHONY: test
 test: ## install what the tests need and run them all
 	@tools/packages test
-	@$(MAKE) --no-print-directory build apache-bundle
+	@$(MAKE) --no-print-directory build apache-bundle app-bundles
 	@$(SUDO) tools/test
 
 .PHONY: attack
@@ -57,7 +63,7 @@ bench: ## measure, as ratios to peers and to native in one run; writes bench.jso
 .PHONY: soak
 soak: ## fuzz targets, random tests, attacks and kills, TIME (default 10m) each
 	@tools/packages test
-	@$(MAKE) --no-print-directory build apache-bundle
+	@$(MAKE) --no-print-directory build apache-bundle app-bundles
 	@$(SUDO) tools/test soak $(TIME)
 
 .PHONY: lint
@@ -78,7 +84,7 @@ install: build ## install below DESTDIR and PREFIX
 
 .PHONY: clean
 clean: ## remove what make made
-	rm -rf bin bench.json $(BUNDLE) $(BUNDLE).partial $(BUNDLE).old
+	rm -rf bin bench.json $(BUNDLE) $(BUNDLE).partial $(BUNDLE).old $(APPS) $(APPS).partial $(APPS).old
 
 .PHONY: help
 help: ## this text

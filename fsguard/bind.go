@@ -39,6 +39,9 @@ func RootMaySetuid(may bool) Option { return func(b *binder) { b.setuid = may } 
 // there, and one that is, is an error.
 func Unviewed(paths ...string) Option { return func(b *binder) { b.unviewed = paths } }
 
+// Enforced names paths of rules that somebody else has put into force on unviewed mounts.
+func Enforced(paths ...string) Option { return func(b *binder) { b.enforced = paths } }
+
 // Viewed names the mounts about which there can be rules: those that views show, on top of unviewed ones too.
 func Viewed(paths ...string) Option { return func(b *binder) { b.viewed = paths } }
 
@@ -65,6 +68,7 @@ type binder struct {
 	views    Resolver
 	setuid   bool
 	unviewed []string
+	enforced []string
 	viewed   []string // mounts with rules again
 	r        *Rules
 	seen     map[string]bound // by path as written
@@ -171,6 +175,9 @@ func (b *binder) resolve(rules []policy.FileRule) []boundRule {
 
 // follow resolves one rule's path.
 func (b *binder) follow(r policy.FileRule) bound {
+	if slices.Contains(b.enforced, r.Path) {
+		return bound{path: r.Path, ok: true}
+	}
 	f, at, links, err := b.views.Follow(r.Path)
 	if err != nil {
 		b.errorf(r.Pos, "a path that can be followed", "%v", err)

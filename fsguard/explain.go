@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"klw/internal/policy"
@@ -15,6 +14,7 @@ type Answer struct {
 	User    string `json:"user"`
 	Path    string `json:"path"`
 	Decides string `json:"decides,omitempty"` // the name that decided, where that isn't Path: links followed, other names
+	Module  string `json:"module,omitempty"`  // that refuses, where it isn't the policy's own rules
 	Needed  string `json:"needed"`            // permission words
 	Allowed bool   `json:"allowed"`
 	Has     string `json:"has"`            // what the path has, permission words
@@ -29,42 +29,18 @@ func (a Answer) String() string {
 	if a.Allowed {
 		verb = "allowed"
 	}
-	s := fmt.Sprintf("%s: %s of %s for %s (%s", verb, a.Needed, a.Path, a.User, a.Rule)
+	which, rule := "", a.Rule
 	if a.Decides != "" {
-		s = fmt.Sprintf("%s: %s of %s, which is %s, for %s (%s", verb, a.Needed, a.Path, a.Decides, a.User, a.Rule)
+		which = ", which is " + a.Decides + ","
 	}
 	if a.Line != "" {
-		s += ": " + a.Line
+		rule += ": " + a.Line
 	}
-	s += ")"
+	s := fmt.Sprintf("%s: %s of %s%s for %s (%s)", verb, a.Needed, a.Path, which, a.User, there(a.Module, rule))
 	if a.Hint != "" {
 		s += "\nwould be allowed by: " + a.Hint
 	}
 	return s
-}
-
-// Explain says what p decides about a path, without a container: users are those that p names, symbolic links are not
-// followed, and other names of the file are not known.
-func Explain(p *policy.Policy, user, file string, need policy.Perm) (Answer, error) {
-	t := &node{}
-	uid, err := strconv.ParseUint(user, 10, 32)
-	for _, l := range p.PerUser {
-		if l.User.HasID && err == nil && l.User.ID == uint32(uid) || !l.User.HasID && l.User.Name == user {
-			plant(t, l.Files)
-		}
-	}
-	plant(t, p.General.Files)
-	file, err = asked(file, need)
-	if err != nil {
-		return Answer{}, err
-	}
-	return answer(t, user, file, file, need), nil
-}
-
-func plant(t *node, rules []policy.FileRule) {
-	for _, r := range rules {
-		t.add(r.Path, r)
-	}
 }
 
 // nobody is the highest id, which no account has.

@@ -69,3 +69,43 @@ func TestExplainNames(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainStack wants the first module that refuses named, with the change that it would take.
+func TestExplainStack(t *testing.T) {
+	resolve := func(name string) (string, []byte, error) {
+		return name + ".policy", []byte(map[string]string{
+			"one": "@general\nfile /srv read\n@user bob\nfile /srv/bob read write\n",
+			"two": "@general\nfile /srv/b read execute\nfile /srv/bob read write\n",
+		}[name]), nil
+	}
+	p, err := policy.ParseWith("p", []byte("application x\nstack one\nstack two\n@general\nfile /srv read write execute\nfile /srv/no none\n"), resolve)
+	check(t, err)
+	for i, c := range []struct {
+		user, path string
+		need       policy.Perm
+		want       string
+	}{
+		{"bob", "/srv/bob/x", policy.Write, "allowed: write of /srv/bob/x for bob (p:5: file /srv read write execute)"},
+		{"www-data", "/srv/bob/x", policy.Write, "refused: write of /srv/bob/x for www-data (one.policy:2: file /srv read in the stacked policy one)\n" +
+			"would be allowed by: file /srv/bob/x read write in the stacked policy one"},
+		{"www-data", "/srv/no", policy.Read, "refused: read of /srv/no for www-data (p:6: file /srv/no none)\nwould be allowed by: file /srv/no read"},
+		{"www-data", "/srv/c", policy.Read, "refused: read of /srv/c for www-data (no rule in the stacked policy two)\nwould be allowed by: file /srv/c read in the stacked policy two"},
+	} {
+		a, err := Explain(p, c.user, c.path, c.need)
+		if err != nil || a.String() != c.want {
+			t.Errorf("%d: %v\n%s", i, err, a)
+		}
+		b, _, err := BindPolicy(p, root{}, people)
+		check(t, err)
+		if got, err := b.Explain(c.user, c.path, c.need); err != nil || got != a {
+			t.Errorf("%d: %v\npolicy %+v\nmodules %+v", i, err, a, got)
+		}
+	}
+	for _, root := range []string{"root", "0"} {
+		for _, line := range []string{"@user root", "@user 0"} {
+			if a, err := Explain(parse(t, line+"\nfile /x read\n"), root, "/x", policy.Read); err != nil || !a.Allowed {
+				t.Errorf("%s asked about %s: %v %v", line, root, a, err)
+			}
+		}
+	}
+}

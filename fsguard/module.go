@@ -57,8 +57,9 @@ func (m *Module) Pre(c *hooks.Call) hooks.Verdict {
 	}
 	v := f.rules.decide(c)
 	if f.next != nil && !v.Refused() {
-		return f.next.decide(c)
+		v = f.next.decide(c)
 	}
+	v.Hint = there(m.name, v.Hint)
 	return v
 }
 

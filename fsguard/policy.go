@@ -64,7 +64,7 @@ func (b *Bound) Explain(user, file string, need policy.Perm) (first Answer, err 
 	for i, s := range b.Files {
 		a, err := s.Explain(user, file, need)
 		if err != nil || !a.Allowed {
-			return a, err
+			return a.of(s.Module), err
 		}
 		if i == 0 {
 			first = a

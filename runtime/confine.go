@@ -24,22 +24,47 @@ var (
 	sysMasked = []string{"firmware", "devices/virtual/powercap", "kernel/security", "kernel/debug", "kernel/tracing", "fs/bpf"}
 )
 
-// confine tightens the spec of a bundle with a policy, and lists the mounts that become views, the root first, and those
-// that stay the kernel's. What a guard can't see is closed, or refused where closing it would silently break what the
-// bundle asks for.
-func confine(b *bundle.Bundle, warn func(string)) (views []handshake.Mount, kernel []handshake.KernelMount, err error) {
+// confinement is what a policy makes of a bundle, besides a tightened spec.
+type confinement struct {
+	spec     *specs.Spec
+	views    []handshake.Mount   // mounts that become views, the root first
+	enforced map[string][]string // rules on the kernel's mounts, by the mount
+	kernel   []handshake.KernelMount
+
+	sure      []string                  // masked and read-only paths that have to be there
+	noDevices []string                  // devices that aren't made
+	denied    []specs.LinuxDeviceCgroup // access to devices that is taken, whatever allows it
+	noQueues  bool                      // no POSIX message queues
+}
+
+// confine tightens the spec of a bundle with a policy. What a guard can't see is closed, or refused where closing it
+// would silently break what the bundle asks for.
+func confine(b *bundle.Bundle, warn func(string)) (*confinement, error) {
 	if err := refuse(b.Spec); err != nil {
-		return nil, nil, fmt.Errorf("config.json: %w", err)
+		return nil, fmt.Errorf("config.json: %w", err)
 	}
 	taken, err := confineDevices(b.Spec.Linux)
 	if err != nil {
-		return nil, nil, fmt.Errorf("config.json: %w", err)
+		return nil, fmt.Errorf("config.json: %w", err)
 	}
 	for _, text := range append(taken, confineCapabilities(b.Spec.Process)...) {
 		warn(text)
 	}
 	b.Spec.Process.NoNewPrivileges = true
-	views = []handshake.Mount{{Source: b.Rootfs, Destination: "/", ReadOnly: b.Spec.Root.Readonly}}
+	c := &confinement{spec: b.Spec, enforced: map[string][]string{}, noQueues: hidesQueues(b)}
+	if err := c.mounts(b); err != nil {
+		return nil, err
+	}
+	if err := c.kernelRules(b.Policy.Policy); err != nil {
+		return nil, err
+	}
+	c.kernel = c.handOver()
+	return c, nil
+}
+
+// mounts tightens the mounts and finds the views.
+func (c *confinement) mounts(b *bundle.Bundle) error {
+	c.views = []handshake.Mount{{Source: b.Rootfs, Destination: "/", ReadOnly: b.Spec.Root.Readonly}}
 	seen := map[string]bool{"/": true}
 	for i := range b.Spec.Mounts {
 		m := &b.Spec.Mounts[i]
@@ -48,23 +73,25 @@ func confine(b *bundle.Bundle, warn func(string)) (views []handshake.Mount, kern
 		switch {
 		case bundle.IsBind(m):
 			if seen[m.Destination] {
-				return nil, nil, fmt.Errorf("%s: under a policy a destination can be bound once", at)
+				return fmt.Errorf("%s: under a policy a destination can be bound once", at)
 			}
 			seen[m.Destination] = true
 			if len(m.UIDMappings) > 0 || hasOption(m, "idmap", "ridmap") {
-				return nil, nil, fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
+				return fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
 			}
 			if err := checkSource(b.Source(m)); err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", at, err)
+				return fmt.Errorf("%s: %w", at, err)
 			}
-			views = append(views, handshake.Mount{Source: b.Source(m), Destination: m.Destination, ReadOnly: readOnly(m)})
+			c.views = append(c.views, handshake.Mount{Source: b.Source(m), Destination: m.Destination, ReadOnly: readOnly(m)})
 		case !isKernel(m):
-			return nil, nil, fmt.Errorf("%s: a mount of type %q would bypass the policy: mount it on the host and bind it", at, m.Type)
+			return fmt.Errorf("%s: a mount of type %q would bypass the policy: mount it on the host and bind it", at, m.Type)
 		}
 		tighten(b.Spec.Linux, m)
+		if m.Type == "proc" && b.Policy.OwnProcesses {
+			hideProcesses(m)
+		}
 	}
-	kernel, err = kernelRules(b.Spec, b.Policy.Policy)
-	return views, kernel, err
+	return nil
 }
 
 func isKernel(m *specs.Mount) bool {
@@ -101,6 +128,15 @@ func tighten(l *specs.Linux, m *specs.Mount) {
 	case "cgroup", "cgroup2":
 		m.Options = withOption(m.Options, "ro", "rw")
 	}
+}
+
+// hideProcesses mounts a proc that shows each user his own processes. Group 0 sees all: which group does is an option
+// too, and 0 if nobody says, so it is made the container's own.
+func hideProcesses(m *specs.Mount) {
+	m.Options = slices.DeleteFunc(m.Options, func(o string) bool {
+		return strings.HasPrefix(o, "hidepid=") || strings.HasPrefix(o, "gid=")
+	})
+	m.Options = append(m.Options, "hidepid=invisible", "gid=0")
 }
 
 func under(list []string, folder string, names []string) []string {

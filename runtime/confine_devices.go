@@ -2,10 +2,15 @@ package runtime
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"klw/internal/policy"
+	"klw/runtime/launch"
 )
 
 // memoryMajor is the major number of the memory devices, of which mem, kmem and port reach the whole machine.
@@ -34,6 +39,52 @@ func confineDevices(l *specs.Linux) (taken []string, err error) {
 	}
 	l.Resources.Devices = kept
 	return taken, nil
+}
+
+// device finds a device that the container gets.
+func (c *confinement) device(name string) (specs.LinuxDevice, bool) {
+	for _, d := range slices.Concat(c.spec.Linux.Devices, launch.DefaultDevices) {
+		if path.Clean("/"+d.Path) == name && (d.Type == "c" || d.Type == "u") {
+			return d, true
+		}
+	}
+	return specs.LinuxDevice{}, false
+}
+
+// limitDevice takes from a device what a rule doesn't give, by its number: whatever node leads to it.
+func (c *confinement) limitDevice(k kernelRule, d specs.LinuxDevice) error {
+	if k.Perm&policy.Execute != 0 {
+		return c.refused(k.mount, k.FileRule, "a device is no program", "none, read, write or read write")
+	}
+	access := ""
+	if k.Perm&policy.Read == 0 {
+		access = "r"
+	}
+	if k.Perm&policy.Write == 0 {
+		access += "w"
+	}
+	if access == "" {
+		return nil
+	}
+	if k.Perm == policy.None {
+		c.noDevices = append(c.noDevices, k.Path)
+	}
+	if r := c.spec.Linux.Resources; r != nil {
+		for i, rule := range r.Devices {
+			if rule.Allow && strings.ContainsAny(orAll(rule.Access), access) && rule.Major != nil && *rule.Major == d.Major && (rule.Minor == nil || *rule.Minor < 0) {
+				return c.refused(k.mount, k.FileRule, fmt.Sprintf("linux.resources.devices[%d] allows all devices of its kind, and the kernel takes no exceptions from that", i), "a rule of config.json for each device")
+			}
+		}
+	}
+	c.denied = append(c.denied, specs.LinuxDeviceCgroup{Type: "c", Major: &d.Major, Minor: &d.Minor, Access: access})
+	return nil
+}
+
+func orAll(access string) string {
+	if access == "" {
+		return "rwm"
+	}
+	return access
 }
 
 func reachesAll(d specs.LinuxDeviceCgroup) bool {

@@ -24,7 +24,7 @@ func confined(t *testing.T, rules string, change func(*specs.Spec)) (*specs.Spec
 		change(b.Spec)
 	}
 	var warnings []string
-	_, _, err = confine(b, func(text string) { warnings = append(warnings, text) })
+	_, err = confine(b, func(text string) { warnings = append(warnings, text) })
 	return b.Spec, warnings, err
 }
 
@@ -53,16 +53,49 @@ func TestNothingIsExecutedFromTmpfsWithoutARule(t *testing.T) {
 
 func TestRulesOnKernelMounts(t *testing.T) {
 	for rules, want := range map[string]string{
-		"@general\nfile /dev/shm read\n":                             "",
-		"@general\nfile /dev/shm read write execute\n":               "",
-		"@general\nfile /dev/shm none\n":                             "klw.policy:3: /dev/shm lies on a tmpfs",
-		"@general\nfile /dev/null read write\n":                      "klw.policy:3: /dev/null lies on a tmpfs",
-		"@general\nfile /proc read\n":                                "klw.policy:3: /proc lies on a proc",
-		"@general\nfile /sys/class read\n":                           "klw.policy:3: /sys/class lies on a sysfs",
-		"@general\nfile / read\n@user root\nfile /dev/shm read\n":    "klw.policy:5: /dev/shm lies on a tmpfs",
-		"@general\nfile /procession read\nfile /device read write\n": "",
+		"file /dev/shm read":                              "",
+		"file /dev/shm read write execute":                "",
+		"file /dev/shm none":                              "",
+		"file /dev/shm write":                             "klw.policy:3: /dev/shm lies on a tmpfs, which the container has from the kernel: the rule can't be enforced (a mount can be read or not be there)",
+		"file /dev/shm/x read":                            "(what is in there comes and goes), expected a rule for the whole of /dev/shm",
+		"file /dev read":                                  "",
+		"file /dev none":                                  "(it holds what every container has)",
+		"file /dev/null read write":                       "",
+		"file /dev/null none":                             "",
+		"file /dev/null execute":                          "(a device is no program)",
+		"file /dev/kvm read write":                        "(the bundle gives no such device), expected one of linux.devices in config.json",
+		"file /dev/pts none":                              "(config.json gives the process a terminal)",
+		"file /dev/pts read":                              "(a read-only mount lets devices be written)",
+		"file /dev/pts/0 none":                            "(what is in there comes and goes)",
+		"file /dev/mqueue none":                           "",
+		"file /dev/mqueue read":                           "(mq_open passes the mount by)",
+		"file /proc read":                                 "",
+		"file /proc read write":                           "",
+		"file /proc read execute":                         "(nothing there is a program)",
+		"file /proc/cpuinfo none":                         "",
+		"file /proc/sys/net read":                         "",
+		"file /proc/sys/kernel/hostname none":             "",
+		"file /proc/sys/net/ipv4 read":                    "(what is that deep comes and goes)",
+		"file /proc/self none":                            "(it is each process's own)",
+		"file /proc/1/environ none":                       "(it is each process's own)",
+		"file /proc/net none":                             "(it is each process's own)",
+		"file /proc/cpuinfo read write":                   "(what of it can be written acts on the machine)",
+		"file /proc/nothing none":                         "(this kernel has no such entry)",
+		"file /proc/kallsyms read":                        "(linux.maskedPaths hides /proc/kallsyms)",
+		"file /proc/sys none\nfile /proc/sys/kernel read": "klw.policy:4: /proc/sys/kernel lies on a proc, which the container has from the kernel: the rule can't be enforced (file /proc/sys none (klw.policy:3) closes all that is below)",
+		"file /proc none\nfile /proc/cpuinfo read":        "closes all that is below",
+		"file /proc read\nfile /proc/cpuinfo none":        "",
+		"file /sys none":                                  "",
+		"file /sys read write":                            "(it acts on the machine), expected none or read",
+		"file /sys/module none":                           "",
+		"file /sys/class/net read":                        "(what is that deep comes and goes with devices)",
+		"file /sys none\nfile /sys/fs/cgroup read":        "closes all that is below",
+		"file /sys/fs/cgroup none":                        "",
+		"file /sys/fs/cgroup read write":                  "(who writes there leaves the limits and the rules of the container)",
+		"file / read\n@user root\nfile /dev/shm read":     "klw.policy:5: /dev/shm lies on a tmpfs, which the container has from the kernel: the rule can't be enforced (what holds there holds for every user)",
+		"file /procession read\nfile /device read write":  "",
 	} {
-		_, _, err := confined(t, rules, nil)
+		_, _, err := confined(t, "@general\n"+rules+"\n", nil)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", rules, err, want)
 		}

@@ -68,20 +68,20 @@ func Create(o CreateOptions) (*Container, *launch.Init, error) {
 // creation is a container in the making.
 type creation struct {
 	*Container
-	o       CreateOptions
-	group   *cgroup.Group
-	views   []handshake.Mount
-	kernel  []handshake.KernelMount
-	config  *launch.Config
-	guard   *guard.Guard
-	closers []*os.File
-	init    *launch.Init
+	o        CreateOptions
+	group    *cgroup.Group
+	confined *confinement // empty without a policy
+	config   *launch.Config
+	guard    *guard.Guard
+	closers  []*os.File
+	init     *launch.Init
 }
 
 // prepare checks everything that can be checked without making anything.
 func (c *creation) prepare() error {
 	b := c.o.Bundle
 	var err error
+	c.confined = &confinement{}
 	if b.Policy != nil {
 		if err := guard.Preflight(); err != nil {
 			return err
@@ -89,18 +89,19 @@ func (c *creation) prepare() error {
 		if _, err := cgroup.Mount(); err != nil {
 			return err
 		}
-		if c.views, c.kernel, err = confine(b, c.o.Warn); err != nil {
+		if c.confined, err = confine(b, c.o.Warn); err != nil {
 			return err
 		}
 		if err := checkUser(b.Policy, b.Rootfs, b.Spec.Process.User.UID); err != nil {
 			return err
 		}
 	}
-	if c.group, err = cgroup.New(c.ID, b.Spec); err != nil {
+	if c.group, err = cgroup.New(c.ID, b.Spec, c.confined.denied...); err != nil {
 		return err
 	}
-	c.config = &launch.Config{Spec: b.Spec, Bundle: b.Dir, ID: c.ID, Fifo: !c.o.Run, NoPivot: c.o.NoPivot, NoNewKeyring: c.o.NoNewKeyring}
-	return filters(c.config, b)
+	c.config = &launch.Config{Spec: b.Spec, Bundle: b.Dir, ID: c.ID, Fifo: !c.o.Run, NoPivot: c.o.NoPivot,
+		NoNewKeyring: c.o.NoNewKeyring, NoDevices: c.confined.noDevices, Sure: c.confined.sure}
+	return filters(c.config, b, c.confined.noQueues)
 }
 
 // makeFolder makes the container's folder. An id is taken exactly if its folder exists.

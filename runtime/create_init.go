@@ -98,14 +98,14 @@ func (c *creation) launchOptions() (launch.Options, error) {
 		return o, nil
 	}
 	mounts, err := c.guard.Setup(&handshake.Setup{ID: c.ID, Root: string(c.Root), Bundle: c.o.Bundle.Dir,
-		Policy: c.o.Bundle.Policy.Texts.File, Mounts: c.views, Kernel: c.kernel, Cgroup: c.State.Cgroups.V2(),
+		Policy: c.o.Bundle.Policy.Texts.File, Mounts: c.confined.views, Kernel: c.confined.kernel, Cgroup: c.State.Cgroups.V2(),
 		Users: userIDs(c.o.Bundle.Spec), RootMaySetuid: maySetuid(c.o.Bundle.Spec.Process.Capabilities), Learn: c.o.Learn})
 	if err != nil {
 		return o, err
 	}
 	for i, f := range mounts {
 		o.ViewMounts = append(o.ViewMounts, c.own(f))
-		c.config.Views = append(c.config.Views, c.views[i].Destination)
+		c.config.Views = append(c.config.Views, c.confined.views[i].Destination)
 		if err := noSetuid(f); err != nil {
 			return o, err
 		}

@@ -46,7 +46,7 @@ func (c *Container) Exec(o ExecOptions) (*launch.Init, error) {
 		return nil, err
 	}
 	config := &launch.Config{Spec: b.Spec, Bundle: c.State.Bundle, ID: c.ID, Exec: true}
-	if err := filters(config, b); err != nil {
+	if err := filters(config, b, b.Policy != nil && hidesQueues(b)); err != nil {
 		return nil, err
 	}
 	lo := launch.Options{Config: config, Stdin: o.Stdio.Stdin, Stdout: o.Stdio.Stdout, Stderr: o.Stdio.Stderr,

@@ -101,7 +101,7 @@ func maySetuid(c *specs.LinuxCapabilities) bool {
 }
 
 // filters compiles the bundle's seccomp filter and, under a policy, adds klw's own.
-func filters(c *launch.Config, b *bundle.Bundle) error {
+func filters(c *launch.Config, b *bundle.Bundle, noQueues bool) error {
 	if s := b.Spec.Linux.Seccomp; s != nil {
 		program, err := seccomp.Compile(s)
 		if err != nil {
@@ -112,7 +112,7 @@ func filters(c *launch.Config, b *bundle.Bundle) error {
 		}
 	}
 	if b.Policy != nil {
-		program := seccomp.Contain(seccomp.Options{Seal: b.Policy.Seal})
+		program := seccomp.Contain(seccomp.Options{Seal: b.Policy.Seal, NoQueues: noQueues})
 		c.Contain = &program
 	}
 	return nil

@@ -180,6 +180,8 @@ func (m *Module) tell(r seccomp.Refused) {
 	case seccomp.OfSetuid:
 		call.Op = hooks.OpSetuid
 		verdict.Rule, verdict.Hint = m.options.Rule, `the policy line "seal off" would allow it: `+r.Why
+	case seccomp.OfQueue:
+		verdict.Hint = "the rule for the message queues is none: " + r.Why
 	case seccomp.OfSocket:
 		call.Op = hooks.OpSocket
 		call.Socket = &hooks.Socket{Family: uint16(r.Args[0]), Type: uint16(r.Args[1] & 0xf), Protocol: uint16(r.Args[2])}

@@ -29,6 +29,7 @@ func TestAttack(t *testing.T) {
 		{title: "runc, all privileges", runtime: runc, loose: true},
 		{title: "klw", runtime: klw, events: events},
 		{title: "klw, all privileges", runtime: klw, events: events, loose: true},
+		{title: "klw, all privileges, user namespace", runtime: klw, events: events, loose: true, mapped: true},
 	}
 	o := newOutside(t)
 	ns := namespace(t)

@@ -24,6 +24,7 @@ type column struct {
 	runtime []string // the command with its global flags
 	events  []string // nil: none; else the command that prints events as JSON lines
 	loose   bool     // without seccomp, with all capabilities, devices and privileges
+	mapped  bool     // in a user namespace
 
 	id, bundle string
 	pid        string
@@ -39,6 +40,9 @@ func (c *column) start(t *testing.T, bundle, netns string) {
 	editConfig(t, bundle, func(s *specs.Spec) {
 		if c.loose {
 			loosen(s)
+		}
+		if c.mapped {
+			mapUsers(t, bundle, s)
 		}
 		for i := range s.Linux.Namespaces {
 			if s.Linux.Namespaces[i].Type == specs.NetworkNamespace {

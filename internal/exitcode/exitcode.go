@@ -15,11 +15,13 @@ const (
 	BadPolicy  = 6 // a policy has errors
 	Conflict   = 7 // it can't be done in the present state
 	Differs    = 8 // replica verify: source and replica differ
+	Unmet      = 9 // policy test: an expectation isn't met
 )
 
 // Text lists the codes for a manual.
 const Text = `0 done; 1 failed; 2 wrong usage; 3 no such container, module, file or log; 4 its server doesn't run;
-5 policy explain: refused; 6 the policy has errors; 7 not possible in the present state; 8 replica verify: they differ`
+5 policy explain: refused; 6 the policy has errors; 7 not possible in the present state; 8 replica verify: they differ;
+9 policy test: an expectation is not met`
 
 // Error is an error with its code.
 type Error struct {

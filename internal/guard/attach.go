@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"klw/fsguard"
 	"klw/hooks"
 	"klw/hooks/seal"
 	"klw/internal/handshake"
@@ -39,17 +40,22 @@ func (g *guard) bindFiles() error {
 	return nil
 }
 
-// mounts gives those about which there can be no rule, and the others.
+// enforced are the rules that others put into force when the container was created.
+func (g *guard) enforced() fsguard.Option {
+	var paths []string
+	for _, m := range g.setup.Kernel {
+		paths = append(paths, m.Rules...)
+	}
+	return fsguard.Enforced(paths...)
+}
+
+// mounts gives those that no view shows, and the others.
 func (g *guard) mounts() (unviewed, viewed []string) {
 	for _, m := range g.setup.Mounts {
 		viewed = append(viewed, m.Destination)
 	}
 	for _, m := range g.setup.Kernel {
-		if m.Ruled {
-			viewed = append(viewed, m.Destination)
-		} else {
-			unviewed = append(unviewed, m.Destination)
-		}
+		unviewed = append(unviewed, m.Destination)
 	}
 	return unviewed, viewed
 }

@@ -23,7 +23,7 @@ type binding struct {
 func (g *guard) bind(p *policy.Policy) (*binding, error) {
 	unviewed, viewed := g.mounts()
 	bound, warnings, err := fsguard.BindPolicy(p, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
-		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...))
+		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...), g.enforced())
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ func fixed(old, p *policy.Policy, kernel func(path string) string) (why []string
 		{"application", old.Application, p.Application},
 		{"compartment", orDefault(old.Compartment), orDefault(p.Compartment)},
 		{"seal", onOff(old.Seal), onOff(p.Seal)},
+		{"processes own", onOff(old.OwnProcesses), onOff(p.OwnProcesses)},
 		{"publish", publishes(old), publishes(p)},
 		{"@replicate", replicates(old), replicates(p)},
 	} {

@@ -301,7 +301,7 @@ func TestUnloadedModuleStopsALoad(t *testing.T) {
 
 func kernelMounts(at ...string) (list []handshake.KernelMount) {
 	for _, m := range at {
-		list = append(list, handshake.KernelMount{Destination: m, Ruled: true})
+		list = append(list, handshake.KernelMount{Destination: m, Rules: []string{m}})
 	}
 	return list
 }

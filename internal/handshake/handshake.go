@@ -85,10 +85,10 @@ func (s *Setup) Host(id uint32) (uid uint32, known bool) {
 	return 0, false
 }
 
-// KernelMount is a mount that stays the kernel's (proc, tmpfs …): no file rule can be about what is on it.
+// KernelMount is a mount that stays the kernel's (proc, tmpfs …): no guard sees what is on it.
 type KernelMount struct {
-	Destination string `json:"destination"`
-	Ruled       bool   `json:"ruled,omitempty"` // but there is one for the whole, which klw-runc enforces by mount options
+	Destination string   `json:"destination"`
+	Rules       []string `json:"rules,omitempty"` // paths of the rules that klw-runc has put into force there
 }
 
 // Views answers Setup. The packet carries len(Setup.Mounts) descriptors, in that order. Below each but those of single

@@ -27,6 +27,7 @@ func policyCommand() *cli.Command {
 				Description: "Example:\n   klwctl policy check apache-bundle/klw.policy",
 				Action:      checkPolicy,
 			},
+			testCommand(),
 			{
 				Name: "show", Usage: "print the policy in force", ArgsUsage: "ID",
 				Description:   "Example:\n   klwctl policy show apache-bundle",
@@ -94,6 +95,15 @@ func parsePolicy(file string, root layout.Root) (*policy.Policy, error) {
 		return nil, err
 	}
 	return policy.ParseWith(file, text, policy.FolderResolver(os.DirFS(root.Policies())))
+}
+
+// badPolicy gives a policy's mistakes their exit code, and one that can't be read none.
+func badPolicy(err error) error {
+	var list policy.ErrorList
+	if errors.As(err, &list) {
+		return exitcode.With(exitcode.BadPolicy, err)
+	}
+	return err
 }
 
 func showPolicy(ctx context.Context, c *cli.Command) error {
@@ -167,7 +177,7 @@ func explainFile(file string, root layout.Root, q control.Question) (control.Ans
 		return control.Answer{}, exitcode.With(exitcode.NotFound, fmt.Errorf("%s is neither a container nor a policy file", file))
 	}
 	if err != nil {
-		return control.Answer{}, exitcode.With(exitcode.BadPolicy, err)
+		return control.Answer{}, badPolicy(err)
 	}
 	return explain.FromPolicy(p).Answer(q)
 }

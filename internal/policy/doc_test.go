@@ -72,7 +72,7 @@ func TestReference(t *testing.T) {
 // TestGrammarWords compares the words of the grammar with those of the parser.
 func TestGrammarWords(t *testing.T) {
 	parser := slices.Concat(headerWords, sectionWords, ruleWords, permWords, reserveWords, expectWords,
-		[]string{"on", "off", "->", "*", "as"})
+		[]string{"on", "off", "own", "all", "->", "*", "as"})
 	for w := range protocols {
 		parser = append(parser, w)
 	}

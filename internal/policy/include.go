@@ -36,11 +36,8 @@ type join struct {
 	pos  Pos // of the name
 }
 
-// joinKey finds an include or stack line of a file.
-type joinKey struct{ word, name string }
-
-// includeKey finds an include of a module.
-type includeKey struct {
+// joinKey finds an include of a module.
+type joinKey struct {
 	module int
 	name   string
 }
@@ -48,10 +45,7 @@ type includeKey struct {
 // parseInclude reads: include NAME
 func (p *parser) parseInclude(words []word) {
 	if name, ok := p.name(words, "include NAME"); ok {
-		j := join{name, p.pos(words[1].col)}
-		if p.named(words[0], j, "included") {
-			p.includes = append(p.includes, j)
-		}
+		p.addJoin(&p.includes, "included", join{name, p.pos(words[1].col)})
 	}
 }
 
@@ -62,22 +56,16 @@ func (p *parser) parseStack(words []word) {
 		return
 	}
 	if name, ok := p.name(words, "stack NAME"); ok {
-		j := join{name, p.pos(words[1].col)}
-		if p.named(words[0], j, "stacked") {
-			p.stacks = append(p.stacks, j)
-		}
+		p.addJoin(&p.stacks, "stacked", join{name, p.pos(words[1].col)})
 	}
 }
 
-// named notes that a line names a file, which each file does once.
-func (p *parser) named(first word, j join, done string) bool {
-	key := joinKey{first.text, j.name}
-	if at, known := p.joins[key]; known {
-		p.errorAt(j.pos, "each name once", "%s is %s twice (line %d)", j.name, done, at.Line)
-		return false
+func (p *parser) addJoin(list *[]join, done string, j join) {
+	if i := slices.IndexFunc(*list, func(old join) bool { return old.name == j.name }); i >= 0 {
+		p.errorAt(j.pos, "each name once", "%s is %s twice (line %d)", j.name, done, (*list)[i].pos.Line)
+		return
 	}
-	p.joins[key] = j.pos
-	return true
+	*list = append(*list, j)
 }
 
 // include joins the rules of another file. Each file is joined once to a module, however many include it.
@@ -86,7 +74,7 @@ func (p *parser) include(j join) {
 		p.errorAt(j.pos, "includes without a circle", "%s includes itself: %s", j.name, chain)
 		return
 	}
-	key := includeKey{p.module, j.name}
+	key := joinKey{p.module, j.name}
 	if p.joined[key] {
 		return
 	}

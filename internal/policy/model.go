@@ -59,11 +59,12 @@ func (p Perm) String() string {
 
 // Policy is a whole policy: what one application may do.
 type Policy struct {
-	Name        string // of the file, as positions give it
-	Application string
-	Compartment string // "" is the default compartment
-	Users       []User // who may run it; empty: anybody
-	Seal        bool   // who gave up root doesn't get it back; on unless the policy says "seal off"
+	Name         string // of the file, as positions give it
+	Application  string
+	Compartment  string // "" is the default compartment
+	Users        []User // who may run it; empty: anybody
+	Seal         bool   // who gave up root doesn't get it back; on unless the policy says "seal off"
+	OwnProcesses bool   // /proc shows each user his own processes only; off unless the policy says "processes own"
 	RuleSet
 	Stack     []Layer  // further modules: what one of them refuses is refused
 	Circles   []Circle // of the policy and of all that it includes and stacks

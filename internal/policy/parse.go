@@ -30,7 +30,7 @@ func ParseWith(name string, src []byte, resolve Resolver) (*Policy, error) {
 		sources:  newApart(),
 		replicas: newApart(),
 		texts:    map[string]text{},
-		joined:   map[includeKey]bool{},
+		joined:   map[joinKey]bool{},
 		stacked:  map[string]bool{},
 	}
 	p.parseFile(source{file: name}, src)
@@ -66,9 +66,9 @@ type parser struct {
 	reserved *apart
 	asked    map[question]Pos // expectations
 
-	texts   map[string]text     // what resolve gave
-	joined  map[includeKey]bool // includes already joined
-	stacked map[string]bool     // layers already read
+	texts   map[string]text  // what resolve gave
+	joined  map[joinKey]bool // includes already joined
+	stacked map[string]bool  // layers already read
 
 	source          // the file being read
 	order  []string // files in the order in which they were read
@@ -83,9 +83,8 @@ type source struct {
 	including []string // names of the includes that led here from the policy or the layer
 	stacking  []string // names of the stack lines that led here
 	section   section
-	list      int // in sections of rules: generalList or an index in PerUser
-	circle    int // in a circle: its index
-	joins     map[joinKey]Pos
+	list      int    // in sections of rules: generalList or an index in PerUser
+	circle    int    // in a circle: its index
 	includes  []join // read when the file is done, so that its own rules come first
 	stacks    []join // read after the includes
 }
@@ -116,7 +115,6 @@ const generalList = -1
 func (p *parser) parseFile(s source, src []byte) {
 	outer := p.source
 	p.source = s
-	p.joins = map[joinKey]Pos{}
 	p.order = append(p.order, s.file)
 	for len(src) > 0 {
 		line, rest, _ := bytes.Cut(src, []byte("\n"))

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-var headerWords = []string{"application", "users", "compartment", "include", "stack", "seal", "publish"}
+var headerWords = []string{"application", "users", "compartment", "include", "stack", "seal", "processes", "publish"}
 
 // parseHeader reads a line before the first section.
 func (p *parser) parseHeader(words []word) {
@@ -23,6 +23,8 @@ func (p *parser) parseHeader(words []word) {
 		p.parseStack(words)
 	case "seal":
 		p.parseSeal(words)
+	case "processes":
+		p.parseProcesses(words)
 	case "publish":
 		p.parsePublish(words)
 	case "file", "socket":
@@ -107,6 +109,23 @@ func (p *parser) parseSeal(words []word) {
 		p.policy.Seal = false
 	default:
 		p.errorf(args[0].col, "on or off", "%q", args[0].text)
+	}
+}
+
+func (p *parser) parseProcesses(words []word) {
+	if !p.once(words[0]) {
+		return
+	}
+	args, ok := p.args(words, 1, 1, "processes own or processes all")
+	if !ok {
+		return
+	}
+	switch args[0].text {
+	case "own":
+		p.policy.OwnProcesses = true
+	case "all":
+	default:
+		p.errorf(args[0].col, "own or all", "%q", args[0].text)
 	}
 }
 

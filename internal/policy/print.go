@@ -24,6 +24,9 @@ func (p *Policy) String() string {
 	if !p.Seal {
 		b.WriteString("seal off\n")
 	}
+	if p.OwnProcesses {
+		b.WriteString("processes own\n")
+	}
 	for _, l := range p.Stack {
 		fmt.Fprintf(&b, "stack %s\n", l.Name)
 	}

@@ -56,7 +56,7 @@ func layerText(p *Policy, name string) string {
 }
 
 func drawPolicy(t *rapid.T) *Policy {
-	p := &Policy{Name: "x", Application: "app", Seal: rapid.Bool().Draw(t, "seal")}
+	p := &Policy{Name: "x", Application: "app", Seal: rapid.Bool().Draw(t, "seal"), OwnProcesses: rapid.Bool().Draw(t, "processes")}
 	p.Compartment = rapid.SampledFrom([]string{"", "web", "a.b-c_d"}).Draw(t, "compartment")
 	p.Users = rapid.SliceOfNDistinct(drawUser(), 0, 3, User.String).Draw(t, "users")
 	if len(p.Users) == 0 {

@@ -9,7 +9,8 @@ import (
 
 // Options says what Contain refuses.
 type Options struct {
-	Seal bool // also what leads back to root
+	Seal     bool // also what leads back to root
+	NoQueues bool // also POSIX message queues
 }
 
 const (
@@ -42,7 +43,7 @@ func containSpans(a arch, o Options) []span {
 	entries := known(a)
 	for _, r := range Refusals() {
 		nr, ok := a.numberOf(r.Call)
-		if !ok || r.Sealed && !o.Seal {
+		if !ok || r.Sealed && !o.Seal || r.Queues && !o.NoQueues {
 			continue
 		}
 		i, _ := slices.BinarySearchFunc(entries, nr, func(e entry, nr uint32) int { return cmp.Compare(e.nr, nr) })

@@ -50,7 +50,7 @@ func containModel(a arch, seal bool, nr uint32, args [6]uint64) action {
 		return unix.SECCOMP_RET_ERRNO | action(unix.ENOSYS)
 	}
 	for _, r := range Refusals() {
-		if r.Call == name && (seal || !r.Sealed) && r.matches(args) {
+		if r.Call == name && (seal || !r.Sealed) && !r.Queues && r.matches(args) {
 			return unix.SECCOMP_RET_USER_NOTIF
 		}
 	}

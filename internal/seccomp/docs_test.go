@@ -28,6 +28,7 @@ column says what the caller gets.
 const docsTail = `
 - *sealed*: only in a sealed container (the policy's line ` + "`seal`" + `, which is the default). A process that is root in
   every respect (real, effective, saved and file system user id) and asks for just that gets success: nothing changes.
+- *queues*: only under a rule ` + "`none`" + ` for the mount of the message queues.
 - *no event*: answered by the filter itself.
 - Calls of another ABI (32-bit x86, x32; 32-bit ARM on arm64) get ENOSYS: %s.
 - Numbers that no kernel had when klw was built get ENOSYS, without an event: what a newer kernel brings is not open
@@ -71,6 +72,9 @@ func docsTable() string {
 		if r.Sealed {
 			answer += ", *sealed*"
 		}
+		if r.Queues {
+			answer += ", *queues*"
+		}
 		if r.Quiet {
 			answer += ", *no event*"
 		}
@@ -80,5 +84,5 @@ func docsTable() string {
 }
 
 func same(a, b Refusal) bool {
-	return a.When == b.When && a.Why == b.Why && a.Errno == b.Errno && a.Sealed == b.Sealed && a.Quiet == b.Quiet
+	return a.When == b.When && a.Why == b.Why && a.Errno == b.Errno && a.Sealed == b.Sealed && a.Queues == b.Queues && a.Quiet == b.Quiet
 }

@@ -10,6 +10,7 @@ const (
 	OfSyscall Kind = iota // a system call that no other kind names
 	OfSocket              // a socket of a family that no guard watches
 	OfSetuid              // a way back to root
+	OfQueue               // POSIX message queues
 )
 
 // Refusal is one thing that Contain's filter refuses. The list of all (Refusals) is at once what the filter is made
@@ -21,6 +22,7 @@ type Refusal struct {
 	Errno  unix.Errno // the answer
 	Kind   Kind
 	Sealed bool // only where Options.Seal is set
+	Queues bool // only where Options.NoQueues is set
 	Quiet  bool // answered by the filter itself, without a notification: no event
 
 	any [][]cond // the calls: those that meet all conditions of one of the sets
@@ -43,6 +45,7 @@ const (
 	whyQuota   = "acts on whole file systems of the host"
 	whyTTY     = "types into the terminal of whoever started the container"
 	whyConsole = "takes what is written to the machine's console"
+	whyQueues  = "the policy gives no message queues"
 	whyLine    = "loads line disciplines, some of which make network interfaces of the host"
 )
 
@@ -106,7 +109,15 @@ func Refusals() []Refusal {
 	}
 	list = append(list, sockets("socket")...)
 	list = append(list, sockets("socketpair")...)
+	list = append(list, queue("mq_open"), queue("mq_unlink"))
 	return append(list, setuids()...)
+}
+
+// queue refuses a call that finds message queues by name, whatever is mounted.
+func queue(call string) Refusal {
+	r := all(call, whyQueues)
+	r.Kind, r.Queues = OfQueue, true
+	return r
 }
 
 // command is an ioctl(2) of that number.

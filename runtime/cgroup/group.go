@@ -29,9 +29,13 @@ type Group struct {
 	limits  *cgroups.Resources
 }
 
-// New plans the cgroups for container id as its spec asks for them.
-func New(id string, spec *specs.Spec) (*Group, error) {
+// New plans the cgroups for container id as its spec asks for them. Denied devices are taken from what the spec and the
+// specification allow.
+func New(id string, spec *specs.Spec, denied ...specs.LinuxDeviceCgroup) (*Group, error) {
 	limits := resources(spec)
+	for _, d := range denied {
+		limits.Devices = append(limits.Devices, deviceRule(d))
+	}
 	path := filepath.Clean(spec.Linux.CgroupsPath)
 	if spec.Linux.CgroupsPath == "" {
 		path = filepath.Join("/klw", id)

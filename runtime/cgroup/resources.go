@@ -105,16 +105,7 @@ func throttles(list []specs.LinuxThrottleDevice) (out []*cgroups.ThrottleDevice)
 func deviceRules(list []specs.LinuxDeviceCgroup) []*devices.Rule {
 	var out []*devices.Rule
 	for _, d := range list {
-		rule := &devices.Rule{Type: 'a', Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: d.Allow}
-		if d.Type != "" {
-			rule.Type = devices.Type(d.Type[0])
-		}
-		set(&rule.Major, d.Major)
-		set(&rule.Minor, d.Minor)
-		if d.Access != "" {
-			rule.Permissions = devices.Permissions(d.Access)
-		}
-		out = append(out, rule)
+		out = append(out, deviceRule(d))
 	}
 	for _, kind := range []devices.Type{devices.CharDevice, devices.BlockDevice} {
 		out = append(out, &devices.Rule{Type: kind, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true})
@@ -123,4 +114,17 @@ func deviceRules(list []specs.LinuxDeviceCgroup) []*devices.Rule {
 		out = append(out, &devices.Rule{Type: devices.CharDevice, Major: d[0], Minor: d[1], Permissions: "rwm", Allow: true})
 	}
 	return out
+}
+
+func deviceRule(d specs.LinuxDeviceCgroup) *devices.Rule {
+	rule := &devices.Rule{Type: 'a', Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: d.Allow}
+	if d.Type != "" {
+		rule.Type = devices.Type(d.Type[0])
+	}
+	set(&rule.Major, d.Major)
+	set(&rule.Minor, d.Minor)
+	if d.Access != "" {
+		rule.Permissions = devices.Permissions(d.Access)
+	}
+	return rule
 }

@@ -5,18 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-)
 
-// defaultDevices are there in every container, as the OCI runtime specification says.
-var defaultDevices = []specs.LinuxDevice{
-	{Path: "/dev/null", Type: "c", Major: 1, Minor: 3}, {Path: "/dev/zero", Type: "c", Major: 1, Minor: 5},
-	{Path: "/dev/full", Type: "c", Major: 1, Minor: 7}, {Path: "/dev/random", Type: "c", Major: 1, Minor: 8},
-	{Path: "/dev/urandom", Type: "c", Major: 1, Minor: 9}, {Path: "/dev/tty", Type: "c", Major: 5, Minor: 0},
-}
+	"klw/runtime/launch"
+)
 
 var defaultLinks = []struct{ target, name string }{
 	{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
@@ -30,14 +26,14 @@ func (p *proc) devices() error {
 			return nil
 		}
 	}
-	list := defaultDevices
+	list := launch.DefaultDevices
 	if l := p.Config.Spec.Linux; l != nil {
-		list = append(append([]specs.LinuxDevice{}, l.Devices...), defaultDevices...)
+		list = slices.Concat(l.Devices, launch.DefaultDevices)
 	}
 	done := map[string]bool{}
 	for _, d := range list {
 		d.Path = filepath.Clean("/" + d.Path)
-		if done[d.Path] || d.Path == "/dev/ptmx" || d.Path == "/dev/console" {
+		if done[d.Path] || d.Path == "/dev/ptmx" || d.Path == "/dev/console" || slices.Contains(p.Config.NoDevices, d.Path) {
 			continue
 		}
 		done[d.Path] = true

@@ -32,7 +32,7 @@ func Main() {
 		fmt.Fprintln(os.Stderr, "klw-init is started by klw-runc only")
 		os.Exit(2)
 	}
-	p := &proc{wire: launch.Wire(wire)}
+	p := &proc{wire: launch.Wire(wire), dev: -1}
 	err := p.run(config)
 	if p.fail != nil {
 		p.fail(err)
@@ -50,6 +50,8 @@ type proc struct {
 	root root
 	// procDir leads to the exec fifo.
 	procDir int
+	// dev is the mount of /dev if it is to become read-only, else -1.
+	dev int
 	// noFile is the process's limit of open files.
 	noFile syscall.Rlimit
 	// fail reports an error where somebody listens: nil is the wire.

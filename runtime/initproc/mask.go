@@ -3,6 +3,7 @@ package initproc
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -15,24 +16,29 @@ func (p *proc) maskPaths() error {
 		return nil
 	}
 	for _, path := range l.ReadonlyPaths {
-		if err := p.protect(path); err != nil {
+		if err := p.unlessAbsent(path, p.protect(path)); err != nil {
 			return fmt.Errorf("making %s read-only: %w", path, err)
 		}
 	}
 	for _, path := range l.MaskedPaths {
-		if err := p.mask(path); err != nil {
+		if err := p.unlessAbsent(path, p.mask(path)); err != nil {
 			return fmt.Errorf("masking %s: %w", path, err)
 		}
 	}
 	return nil
 }
 
+// unlessAbsent drops the error of a path that isn't there, if it needn't be.
+func (p *proc) unlessAbsent(path string, err error) error {
+	if absent(err) && !slices.Contains(p.Config.Sure, path) {
+		return nil
+	}
+	return err
+}
+
 // protect lays the path over itself, read-only; what else was forbidden there stays so.
 func (p *proc) protect(path string) error {
 	target, err := p.root.open(path)
-	if absent(err) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -50,9 +56,6 @@ func (p *proc) protect(path string) error {
 
 func (p *proc) mask(path string) error {
 	target, err := p.root.open(path)
-	if absent(err) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

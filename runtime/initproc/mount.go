@@ -30,7 +30,19 @@ func (p *proc) mountAll() error {
 	if err := p.devices(); err != nil {
 		return err
 	}
-	return p.terminal()
+	if err := p.terminal(); err != nil {
+		return err
+	}
+	return p.closeDev()
+}
+
+// closeDev makes a tmpfs on /dev read-only that is to be: now that everything is in it.
+func (p *proc) closeDev() error {
+	if p.dev < 0 {
+		return nil
+	}
+	defer unix.Close(p.dev)
+	return doing(setAttr(p.dev, unix.MOUNT_ATTR_RDONLY, 0, 0, false), "making /dev read-only")
 }
 
 func mountName(m specs.Mount) string {
@@ -72,6 +84,12 @@ func (p *proc) mount(n int, m specs.Mount) error {
 	if o.copyUp && m.Type == "tmpfs" {
 		if err := copyUp(target, source); err != nil {
 			return doing(err, "copying what is there")
+		}
+	}
+	if destination == "/dev" && m.Type == "tmpfs" && o.set&unix.MOUNT_ATTR_RDONLY != 0 {
+		o.set &^= unix.MOUNT_ATTR_RDONLY
+		if p.dev, err = unix.FcntlInt(uintptr(source), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return err
 		}
 	}
 	return place(source, target, o)

@@ -25,6 +25,10 @@ type Config struct {
 	// Views are the destinations of Options.ViewMounts, in that order. If the first is "/" the root is that mount. A
 	// view takes the place of the bind mount with the same destination; one without such a mount is an error.
 	Views []string `json:"views,omitempty"`
+	// NoDevices are paths of devices that are not made, though the bundle or the specification gives them.
+	NoDevices []string `json:"noDevices,omitempty"`
+	// Sure are those of the spec's masked and read-only paths that have to be there. What else is missing needs neither.
+	Sure []string `json:"sure,omitempty"`
 	// Fifo: wait at Options.ExecFifo before execve (create), until something opens it for reading (start).
 	Fifo bool `json:"fifo,omitempty"`
 	// NoPivot: MS_MOVE and chroot in place of pivot_root, for a root on an initramfs.

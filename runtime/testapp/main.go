@@ -41,6 +41,7 @@ var commands = map[string]func([]string){
 	"mkdev":  mkdev,
 	"alloc":  alloc,
 	"owners": owners,
+	"can":    can,
 }
 
 func fatal(what any) {

@@ -39,10 +39,10 @@ func moreContentAttempts() {
 	add("chown", "give content to somebody else", func(string) error { return os.Chown(icon, 0, 0) })
 	add("utimes", "set back the times of content", func(string) error { return os.Chtimes(icon, time.Unix(1, 0), time.Unix(1, 0)) })
 	add("setxattr", "hang an attribute on content", func(string) error {
-		if err := unix.Setxattr(icon, "trusted.mine", []byte("1"), 0); err != nil {
+		if err := unix.Setxattr(icon, "user.mine", []byte("1"), 0); err != nil {
 			return err
 		}
-		return unix.Removexattr(icon, "trusted.mine")
+		return unix.Removexattr(icon, "user.mine")
 	})
 	add("fallocate", "punch a hole into content", func(string) error {
 		return restoring(icon, func() error {

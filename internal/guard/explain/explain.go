@@ -36,9 +36,15 @@ func FromPolicy(p *policy.Policy) Asked {
 // namesOf gives made-up ids to the names in a policy: enough to tell them apart.
 func namesOf(p *policy.Policy) func(string) (uint32, error) {
 	ids := map[string]uint32{"root": 0}
-	for i, l := range p.PerUser {
-		if _, known := ids[l.User.Name]; !known && !l.User.HasID {
-			ids[l.User.Name] = netguard.AnyUser - 2 - uint32(i)
+	sets := []policy.RuleSet{p.RuleSet}
+	for _, l := range p.Stack {
+		sets = append(sets, l.RuleSet)
+	}
+	for _, s := range sets {
+		for _, l := range s.PerUser {
+			if _, known := ids[l.User.Name]; !known && !l.User.HasID {
+				ids[l.User.Name] = netguard.AnyUser - 2 - uint32(len(ids))
+			}
 		}
 	}
 	return func(user string) (uint32, error) {
@@ -100,7 +106,7 @@ func Perm(words string) (policy.Perm, error) {
 }
 
 func (a Asked) socket(q control.Question) (control.Answer, error) {
-	n, err := a.question(q)
+	n, err := a.netQuestion(q)
 	if err != nil {
 		return control.Answer{}, err
 	}
@@ -124,7 +130,7 @@ func (a Asked) socket(q control.Question) (control.Answer, error) {
 	return out, nil
 }
 
-func (a Asked) question(q control.Question) (n netguard.Question, err error) {
+func (a Asked) netQuestion(q control.Question) (n netguard.Question, err error) {
 	n.UID = netguard.AnyUser - 1
 	if q.User != "" {
 		if n.UID, err = a.Users(q.User); err != nil {
