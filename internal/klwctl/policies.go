@@ -27,7 +27,7 @@ func policyCommand() *cli.Command {
 				Description: "Example:\n   klwctl policy check apache-bundle/klw.policy",
 				Action:      checkPolicy,
 			},
-			testCommand(),
+			testCommand(), lintCommand(),
 			{
 				Name: "show", Usage: "print the policy in force", ArgsUsage: "ID",
 				Description:   "Example:\n   klwctl policy show apache-bundle",
