@@ -35,6 +35,20 @@ type Former interface {
 	FormerPaths() []string
 }
 
+// Traced is a File whose server knows who reaches it past its names.
+type Traced interface {
+	// Openings gives each open file description of the object, and each open of it whose call is being decided.
+	Openings() []Opening
+	// Links gives how many names the object has, known to the server or not.
+	Links() (uint64, error)
+}
+
+// Opening is an open file description.
+type Opening struct {
+	UID   uint32 // who opened it; it may have been passed on
+	Flags uint32 // open flags
+}
+
 // Socket is what a socket operation acts on.
 type Socket struct {
 	Family   uint16 // AF_*

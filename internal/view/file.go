@@ -15,6 +15,7 @@ type file struct {
 	fd    int
 	node  *node
 	flags uint32
+	uid   uint32        // who opened it
 	share *sharedFD     // regular files: what fd belongs to
 	asker *hooks.Caller // who opened it, if a module wants to be asked about its data
 	dir   *dirStream    // directories

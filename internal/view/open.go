@@ -27,6 +27,7 @@ func (s *session) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOu
 	if in.Flags&fuse.FMODE_EXEC != 0 {
 		c.Op = hooks.OpExec
 	}
+	defer s.decided(s.begin(n, c))
 	res := s.ask(c, func(c *hooks.Call) hooks.Result {
 		f, err := s.open(n, c, in.Mode&fuse.OPEN_KILL_SUIDGID != 0)
 		if err != nil {
@@ -70,7 +71,7 @@ func (s *session) open(n *node, c *hooks.Call, kill bool) (*file, error) {
 
 // opened makes a file of a descriptor that was joined.
 func (s *session) opened(n *node, share *sharedFD, c *hooks.Call) (*file, error) {
-	f := &file{fd: share.fd, node: n, flags: c.Flags, share: share}
+	f := &file{fd: share.fd, node: n, flags: c.Flags, uid: c.Caller.UID, share: share}
 	if c.Revocable && !s.passes(n) {
 		who := c.Caller
 		f.asker = &who

@@ -54,6 +54,7 @@ type View struct {
 	mu     sync.RWMutex
 	nodes  map[uint64]*node
 	files  map[uint64]*file
+	asking map[*opening]struct{} // opens that are being decided on
 	lastFH uint64
 }
 
