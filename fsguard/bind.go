@@ -45,6 +45,9 @@ func Enforced(paths ...string) Option { return func(b *binder) { b.enforced = pa
 // Viewed names the mounts about which there can be rules: those that views show, on top of unviewed ones too.
 func Viewed(paths ...string) Option { return func(b *binder) { b.viewed = paths } }
 
+// owned are the users whom nobody becomes by setuid.
+func owned(ids map[uint32]bool) Option { return func(b *binder) { b.owned = ids } }
+
 // Bind binds a set of rules to a container, beside whatever is in force. What can't be bound is an error
 // (policy.ErrorList), all of it at once. The rules are to be closed.
 func Bind(set policy.RuleSet, views Resolver, users UserLookup, opts ...Option) (*Rules, []Warning, error) {
@@ -56,12 +59,16 @@ func Bind(set policy.RuleSet, views Resolver, users UserLookup, opts ...Option) 
 	b.bind(set)
 	if len(b.errs) > 0 {
 		b.r.Close()
-		slices.SortStableFunc(b.errs, func(x, y *policy.Error) int {
-			return cmp.Or(strings.Compare(x.Pos.File, y.Pos.File), x.Pos.Line-y.Pos.Line)
-		})
+		b.sortErrors()
 		return nil, b.warnings, b.errs
 	}
 	return b.r, b.warnings, nil
+}
+
+func (b *binder) sortErrors() {
+	slices.SortStableFunc(b.errs, func(x, y *policy.Error) int {
+		return cmp.Or(strings.Compare(x.Pos.File, y.Pos.File), x.Pos.Line-y.Pos.Line)
+	})
 }
 
 type binder struct {
@@ -70,6 +77,7 @@ type binder struct {
 	unviewed []string
 	enforced []string
 	viewed   []string // mounts with rules again
+	owned    map[uint32]bool
 	r        *Rules
 	seen     map[string]bound // by path as written
 	written  []*node          // the lists with their paths as written
@@ -245,7 +253,7 @@ func (b *binder) uid(u policy.User) (uint32, bool) {
 
 // warnSetuid says that root reaches what only another user is given.
 func (b *binder) warnSetuid(l policy.UserRules, id uint32) {
-	if root, err := b.r.users.UID("0"); err == nil && b.setuid && id != root && len(l.Files)+len(l.Sockets) > 0 {
+	if root, err := b.r.users.UID("0"); err == nil && b.setuid && id != root && !b.owned[id] && len(l.Files)+len(l.Sockets) > 0 {
 		b.warnings = append(b.warnings, Warning{l.User.Pos, fmt.Sprintf(
 			"root keeps CAP_SETUID and can become %s: these rules are within root's reach too", l.User)})
 	}

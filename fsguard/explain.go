@@ -49,12 +49,9 @@ const nobody = ^uint32(0) - 1
 // Explain says what the module decides about a path of its container: links are followed, and all names that the
 // object is known by count. user is a name or a number of the container, or "" for somebody without rules of his own.
 func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
-	uid := nobody
-	var err error
-	if user != "" {
-		if uid, err = r.users.UID(user); err != nil {
-			return Answer{}, err
-		}
+	uid, err := asker(r.users, user)
+	if err != nil {
+		return Answer{}, err
 	}
 	if file, err = asked(file, need); err != nil {
 		return Answer{}, err
@@ -62,6 +59,9 @@ func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
 	f, at, _, err := r.views.Follow(file)
 	if err != nil {
 		return Answer{}, err
+	}
+	if f != nil {
+		defer r.views.Unpin(f)
 	}
 	t := r.of(uid)
 	names := namesOf(f)

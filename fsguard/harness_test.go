@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"klw/hooks"
+	"klw/internal/policy"
 	"klw/internal/view"
 )
 
@@ -28,23 +29,23 @@ type guarded struct {
 }
 
 // serve makes files (names ending in / are directories) and shows them under a policy.
-func serve(t *testing.T, policy string, files map[string]string) *guarded {
+func serve(t *testing.T, text string, files map[string]string) *guarded {
 	t.Helper()
-	return serveOf(t, 0, policy, files)
+	return serveOf(t, 0, text, files)
 }
 
 // serveOf is serve with files that belong to somebody.
-func serveOf(t *testing.T, owner int, policy string, files map[string]string) *guarded {
+func serveOf(t *testing.T, owner int, text string, files map[string]string) *guarded {
 	t.Helper()
 	g := &guarded{t: t, source: t.TempDir(), mount: t.TempDir()}
-	for name, text := range files {
+	for name, data := range files {
 		path := filepath.Join(g.source, name)
 		if strings.HasSuffix(name, "/") {
 			check(t, os.MkdirAll(path, 0o777))
 			continue
 		}
 		check(t, os.MkdirAll(filepath.Dir(path), 0o777))
-		check(t, os.WriteFile(path, []byte(text), 0o666))
+		check(t, os.WriteFile(path, []byte(data), 0o666))
 	}
 	openUp(t, g.source, owner)
 	g.master = hooks.NewMaster(func(c *hooks.Call, _ hooks.Info, v hooks.Verdict) {
@@ -55,11 +56,23 @@ func serveOf(t *testing.T, owner int, policy string, files map[string]string) *g
 	g.server = view.NewServer(g.master)
 	g.attach(g.source, "/")
 	g.mountProc()
-	m, _, err := newModule(parse(t, policy), g.server, people)
-	check(t, err)
-	_, err = g.master.Register(m)
-	check(t, err)
+	g.guardBy(parse(t, text))
 	return g
+}
+
+// guardBy puts a policy's file rules, stacked policies and circles into force.
+func (g *guarded) guardBy(p *policy.Policy) {
+	g.t.Helper()
+	bound, _, err := BindPolicy(p, g.server, people)
+	check(g.t, err)
+	for _, s := range bound.Files {
+		_, err := g.master.Register(NewModule(s.Module, s.Rules))
+		check(g.t, err)
+	}
+	if bound.Circles != nil {
+		_, err := g.master.Register(NewCircleModule(bound.Circles))
+		check(g.t, err)
+	}
 }
 
 // openUp makes owner and mode allow everything: the policy alone decides.

@@ -28,7 +28,11 @@ func (b *binder) checkLinks(rules []boundRule) {
 
 // writer gives a rule that lets somebody change a name, or nil.
 func (b *binder) writer(path string) *policy.FileRule {
-	for _, t := range slices.Concat(b.r.lists, b.written) {
+	return writerIn(slices.Concat(b.r.lists, b.written), path)
+}
+
+func writerIn(lists []*node, path string) *policy.FileRule {
+	for _, t := range lists {
 		if n := t.find(path, ""); n.allows()&policy.Write != 0 {
 			return &n.rules[0]
 		}

@@ -2,6 +2,7 @@ package fsguard
 
 import (
 	"errors"
+	"slices"
 
 	"klw/hooks"
 	"klw/internal/policy"
@@ -13,48 +14,67 @@ type Set struct {
 	*Rules
 }
 
-// Bound is the file rules of a whole policy, bound to a container.
+// Bound is the file rules and circles of a whole policy, bound to a container.
 type Bound struct {
-	Files []Set // the policy's own, then each stacked one's
+	Files   []Set    // the policy's own, then each stacked one's
+	Circles *Circles // nil where there are none
 }
 
-// BindPolicy binds all file rules of a policy, beside whatever is in force: Bind for each of its modules. What can't be
-// bound is an error (policy.ErrorList), all of it at once.
+// BindPolicy binds all file rules and circles of a policy, beside whatever is in force. What can't be bound is an error
+// (policy.ErrorList), all of it at once.
 func BindPolicy(p *policy.Policy, views Resolver, users UserLookup, opts ...Option) (*Bound, []Warning, error) {
 	b := &Bound{}
 	var warnings []Warning
 	var mistakes policy.ErrorList
-	bind := func(module string, set policy.RuleSet) error {
+	opts = append(slices.Clip(opts), owned(ownersOf(p.Circles, users)))
+	bind := func(module string, set policy.RuleSet) {
 		rules, w, err := Bind(set, views, users, opts...)
 		warnings = append(warnings, w...)
-		var list policy.ErrorList
-		if errors.As(err, &list) {
-			mistakes = append(mistakes, list...)
-			return nil
-		}
-		if err == nil {
-			b.Files = append(b.Files, Set{module, rules})
-		}
-		return err
+		mistakes = append(mistakes, mistakesOf(err)...)
+		b.Files = append(b.Files, Set{module, rules})
 	}
-	err := bind(Name, p.RuleSet)
+	bind(Name, p.RuleSet)
 	for _, l := range p.Stack {
-		err = errors.Join(err, bind(Name+":"+l.Name, l.RuleSet))
+		bind(Name+":"+l.Name, l.RuleSet)
 	}
-	if err == nil && len(mistakes) > 0 {
-		err = mistakes
+	if len(p.Circles) > 0 && len(mistakes) == 0 {
+		c, w, list := bindCircles(p.Circles, b.Files, views, users, opts...)
+		b.Circles, mistakes = c, list
+		warnings = append(warnings, w...)
 	}
-	if err != nil {
+	if len(mistakes) > 0 {
 		b.Close()
-		return nil, warnings, err
+		return nil, warnings, mistakes
 	}
 	return b, warnings, nil
+}
+
+// mistakesOf gives the list that an error of Bind is.
+func mistakesOf(err error) (list policy.ErrorList) {
+	errors.As(err, &list)
+	return list
+}
+
+// ownersOf gives the users to whom circles belong, as far as they are known.
+func ownersOf(list []policy.Circle, users UserLookup) map[uint32]bool {
+	ids := map[uint32]bool{}
+	for _, c := range list {
+		if id, err := users.UID(c.Owner.String()); err == nil {
+			ids[id] = true
+		}
+	}
+	return ids
 }
 
 // Close lets go of what the rules name.
 func (b *Bound) Close() {
 	for _, s := range b.Files {
-		s.Close()
+		if s.Rules != nil {
+			s.Close()
+		}
+	}
+	if b.Circles != nil {
+		b.Circles.Close()
 	}
 }
 
@@ -68,6 +88,11 @@ func (b *Bound) Explain(user, file string, need policy.Perm) (first Answer, err 
 		}
 		if i == 0 {
 			first = a
+		}
+	}
+	if b.Circles != nil {
+		if a, err := b.Circles.Explain(user, file, need); err != nil || !a.Allowed {
+			return a, err
 		}
 	}
 	return first, nil

@@ -23,6 +23,14 @@ type Users interface {
 	Name(uid uint32) policy.User
 }
 
+// asker finds the id of a user who is asked about; "" is somebody without rules of his own.
+func asker(users UserLookup, user string) (uint32, error) {
+	if user == "" {
+		return nobody, nil
+	}
+	return users.UID(user)
+}
+
 // Passwd reads a user list in the format of /etc/passwd. The first line of a name counts, as in the C library. Lines
 // without a proper id are left out: github.com/moby/sys/user takes them for user 0.
 func Passwd(r io.Reader) (Users, error) {

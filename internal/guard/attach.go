@@ -34,6 +34,11 @@ func (g *guard) bindFiles() error {
 			return err
 		}
 	}
+	if b.Circles != nil {
+		if err := g.addCircles(b.Circles); err != nil {
+			return err
+		}
+	}
 	for _, more := range append([]hooks.Module{&recorder{log: g.log}}, g.extra...) {
 		g.modules.add(more.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return more, nil })
 	}

@@ -7,8 +7,9 @@
 // makes pushes its undoing on one stack ([undo]); a failure at any place, klw-runc's death before Ready, a signal and
 // the container's end all run that stack, from the top.
 //
-// Two masters hold the modules: "files" for what the views ask (files, one more, files:NAME, for each stacked policy, and
-// audit), "kernel" for what the kernel asks itself (sockets and seal). Both tell their refusals to one event log.
+// Two masters hold the modules: "files" for what the views ask (files, one more, files:NAME, for each stacked policy,
+// circles where the policy has some, and audit), "kernel" for what the kernel asks itself (sockets and seal). Both tell
+// their refusals to one event log.
 //
 // [Cleanup] undoes what a killed guard left. What that can be stands in handshake.Traces, which is on disk before the
 // thing exists.

@@ -56,7 +56,9 @@ func (g *guard) exchange(next *inForce) error {
 	steps = append(steps, g.exchangeSockets(old, next))
 	steps = append(steps, g.rename(old))
 	steps = append(steps, g.join(old, next)...)
+	steps = append(steps, g.joinCircles(old, next)...)
 	steps = append(steps, g.swap(old, next))
+	steps = append(steps, g.leaveCircles(old, next)...)
 	steps = append(steps, g.leave(old, next)...)
 	if err := commit(steps); err != nil {
 		return err

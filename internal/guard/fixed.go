@@ -30,8 +30,12 @@ func (g *guard) replaceable(p *policy.Policy, cleared bool) error {
 // ruled are the modules that decide by the policy's rules.
 func (g *guard) ruled() []string {
 	names := []string{"sockets"}
-	for _, s := range g.now.Load().binding.Files {
+	now := g.now.Load().binding
+	for _, s := range now.Files {
 		names = append(names, s.Module)
+	}
+	if now.Circles != nil {
+		names = append(names, fsguard.CircleName)
 	}
 	return names
 }

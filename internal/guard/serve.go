@@ -49,6 +49,7 @@ type guard struct {
 	views     []*view.View
 	users     fsguard.Users
 	fileRules map[string]*fsguard.Module // by name, registered or not; under changing once the guard is enforcing
+	circles   *fsguard.CircleModule      // nil where there are none; likewise
 	lessons   lessons
 	replicas  []*replica
 
