@@ -119,8 +119,10 @@ func (b *binder) bind(p policy.RuleSet) {
 		b.plantWritten(perUser[id], general)
 	}
 	b.checkLinks(general)
+	b.checkImmutable(general, general)
 	for _, id := range order {
 		b.checkLinks(perUser[id])
+		b.checkImmutable(general, perUser[id])
 	}
 }
 
@@ -155,6 +157,7 @@ func (b *binder) tree(own, general []boundRule) *node {
 		}
 		t.add(r.path, r.FileRule)
 	}
+	t.fix(nil)
 	return t
 }
 

@@ -156,13 +156,13 @@ var nameless = hooks.Verdict{Errno: syscall.EACCES, Rule: hooks.NoRule}
 
 // refuse says which rule did not allow what was needed, and what would.
 func refuse(n *node, path string, need policy.Perm) hooks.Verdict {
-	want := n.allows() | need
-	return hooks.Verdict{
-		Errno: syscall.EACCES,
-		Rule:  ruleOf(n),
-		Path:  path,
-		Hint:  policy.FileRule{Path: path, Perm: want}.String(),
+	v := hooks.Verdict{Errno: syscall.EACCES, Rule: ruleOf(n), Path: path}
+	if n != nil && n.fixed != nil && need&policy.Write != 0 {
+		v.Hint = unfixed(n.fixed)
+	} else {
+		v.Hint = policy.FileRule{Path: path, Perm: n.allows() | need}.String()
 	}
+	return v
 }
 
 func ruleOf(n *node) string {

@@ -36,6 +36,7 @@ func planted(set policy.RuleSet, user string) *node {
 		}
 	}
 	plant(t, set.General.Files)
+	t.fix(nil)
 	return t
 }
 

@@ -13,6 +13,7 @@ type node struct {
 	ruled bool              // a rule is about this very path
 	perm  policy.Perm       // what the rules allow together
 	rules []policy.FileRule // for people: the caller's own first
+	fixed *policy.FileRule  // what makes it immutable; nil if it isn't
 
 	revocable bool // data of what is open there is asked for
 	decided   atomic.Bool

@@ -47,7 +47,8 @@ func confine(b *bundle.Bundle, warn func(string)) (*confinement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
-	for _, text := range append(taken, confineCapabilities(b.Spec.Process)...) {
+	taken = append(taken, confineCapabilities(b.Spec.Process)...)
+	for _, text := range append(taken, confineTracing(b.Spec.Process, b.Policy.Circles)...) {
 		warn(text)
 	}
 	b.Spec.Process.NoNewPrivileges = true

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"klw/internal/policy"
 )
 
 // beneath are the capabilities with which a process reaches below what a guard watches, whatever its system calls look
@@ -20,23 +22,38 @@ var beneath = []struct{ capability, why string }{
 	{"CAP_MAC_OVERRIDE", "passes the machine's security rules"},
 }
 
+// tracing is the capability with which root acts through the processes of other users: their memory, their descriptors.
+const tracing = "CAP_SYS_PTRACE"
+
 // confineCapabilities takes these from a process, and tells which it had.
 func confineCapabilities(p *specs.Process) (taken []string) {
-	if p.Capabilities == nil {
-		return nil
-	}
-	sets := []*[]string{&p.Capabilities.Bounding, &p.Capabilities.Permitted, &p.Capabilities.Effective,
-		&p.Capabilities.Inheritable, &p.Capabilities.Ambient}
 	for _, b := range beneath {
-		had := false
-		for _, set := range sets {
-			kept := slices.DeleteFunc(slices.Clone(*set), func(c string) bool { return c == b.capability })
-			had = had || len(kept) != len(*set)
-			*set = kept
-		}
-		if had {
+		if takeCapability(p, b.capability) {
 			taken = append(taken, fmt.Sprintf("process.capabilities: %s is not granted under the policy: it %s", b.capability, b.why))
 		}
 	}
 	return taken
+}
+
+// confineTracing takes CAP_SYS_PTRACE from a process where somebody has a circle, and tells whether it had that.
+func confineTracing(p *specs.Process, circles []policy.Circle) (taken []string) {
+	if len(circles) > 0 && takeCapability(p, tracing) {
+		taken = append(taken, fmt.Sprintf("process.capabilities: %s is not granted under a policy with circles: root would act through the processes of user %s, who has one",
+			tracing, circles[0].Owner))
+	}
+	return taken
+}
+
+// takeCapability takes one from a process, and tells whether it had that.
+func takeCapability(p *specs.Process, capability string) (had bool) {
+	if p.Capabilities == nil {
+		return false
+	}
+	for _, set := range []*[]string{&p.Capabilities.Bounding, &p.Capabilities.Permitted, &p.Capabilities.Effective,
+		&p.Capabilities.Inheritable, &p.Capabilities.Ambient} {
+		kept := slices.DeleteFunc(slices.Clone(*set), func(c string) bool { return c == capability })
+		had = had || len(kept) != len(*set)
+		*set = kept
+	}
+	return had
 }

@@ -149,7 +149,7 @@ func (c *creation) writeState() error {
 		Annotations: b.Spec.Annotations, Created: time.Now().UTC(), Owner: owner(), Creator: creator, Cgroups: c.group.Paths,
 	}
 	if b.Policy != nil {
-		c.State.Policy = b.Policy.Texts.File
+		c.State.Policy, c.State.MayTrace = b.Policy.Texts.File, may(b.Spec.Process.Capabilities, tracing)
 		if c.State.GuardCgroup, err = cgroup.Guard(c.ID); err != nil {
 			return err
 		}

@@ -99,7 +99,8 @@ func (c *creation) launchOptions() (launch.Options, error) {
 	}
 	mounts, err := c.guard.Setup(&handshake.Setup{ID: c.ID, Root: string(c.Root), Bundle: c.o.Bundle.Dir,
 		Policy: c.o.Bundle.Policy.Texts.File, Mounts: c.confined.views, Kernel: c.confined.kernel, Cgroup: c.State.Cgroups.V2(),
-		Users: userIDs(c.o.Bundle.Spec), RootMaySetuid: maySetuid(c.o.Bundle.Spec.Process.Capabilities), Learn: c.o.Learn})
+		Users: userIDs(c.o.Bundle.Spec), RootMaySetuid: may(c.o.Bundle.Spec.Process.Capabilities, "CAP_SETUID"),
+		MayTrace: c.State.MayTrace, Learn: c.o.Learn})
 	if err != nil {
 		return o, err
 	}

@@ -106,5 +106,9 @@ func (c *Container) execBundle(process *specs.Process) (*bundle.Bundle, error) {
 	}
 	spec.Process.NoNewPrivileges = true
 	confineCapabilities(spec.Process)
+	confineTracing(spec.Process, b.Policy.Circles)
+	if !c.State.MayTrace { // nobody in the container may: a policy loaded later may have circles
+		takeCapability(spec.Process, tracing)
+	}
 	return b, checkUser(b.Policy, b.Rootfs, spec.Process.User.UID)
 }

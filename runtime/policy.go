@@ -95,9 +95,9 @@ func userName(rootfs string, uid uint32) (string, error) {
 	return "", nil
 }
 
-// maySetuid says whether the bundle leaves root the capability to become any user.
-func maySetuid(c *specs.LinuxCapabilities) bool {
-	return c != nil && (slices.Contains(c.Permitted, "CAP_SETUID") || slices.Contains(c.Bounding, "CAP_SETUID"))
+// may says whether a process has a capability or can get it.
+func may(c *specs.LinuxCapabilities, capability string) bool {
+	return c != nil && (slices.Contains(c.Permitted, capability) || slices.Contains(c.Bounding, capability))
 }
 
 // filters compiles the bundle's seccomp filter and, under a policy, adds klw's own.
@@ -112,7 +112,7 @@ func filters(c *launch.Config, b *bundle.Bundle, noQueues bool) error {
 		}
 	}
 	if b.Policy != nil {
-		program := seccomp.Contain(seccomp.Options{Seal: b.Policy.Seal, NoQueues: noQueues})
+		program := seccomp.Contain(seccomp.Options{NoQueues: noQueues})
 		c.Contain = &program
 	}
 	return nil

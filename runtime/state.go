@@ -32,6 +32,7 @@ type State struct {
 	Cgroups     cgroup.Paths       `json:"cgroups,omitempty"`
 	Policy      string             `json:"policy,omitempty"` // the policy's file; "" without a guard
 	Guard       *handshake.Process `json:"guard,omitempty"`
+	MayTrace    bool               `json:"mayTrace,omitempty"` // under a policy: its processes may have CAP_SYS_PTRACE
 	GuardCgroup cgroup.Paths       `json:"guardCgroup,omitempty"`
 }
 

@@ -15,7 +15,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "seccomp.sock")
 	failed := make(chan error, 1000)
 	var o observer
-	m := New(Options{Socket: socket, Observe: o.observe, Failed: func(err error) { failed <- err }})
+	m := New(Options{Socket: socket, Observe: o.observe, Users: users, Failed: func(err error) { failed <- err }})
 	master := hooks.NewMaster(nil)
 	if _, err := master.Register(m); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	cmd := startContained(t, socket)
 	defer time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() }).Stop()
 	wait(t, cmd)
-	if got := o.of(cmd.Process.Pid); len(got) != 3 {
-		t.Errorf("told of %d refusals, want 3", len(got))
+	if got := o.of(cmd.Process.Pid); len(got) != 4 {
+		t.Errorf("told of %d refusals, want 4", len(got))
 	}
 }

@@ -1,5 +1,6 @@
 // Package seal is the module that holds what klw's own seccomp filter refuses: mounts, namespaces, foreign ABIs, socket
-// families that no guard watches and, in a sealed container, every way back to root (MISSION.md A7, E10).
+// families that no guard watches, in a sealed container every way back to root, and becoming the owner of a circle
+// (MISSION.md A7, C3, E10).
 //
 // # Concepts
 //
@@ -14,7 +15,8 @@
 //  3. Each refused call is told once, before it returns to its caller.
 //  4. A listener is let go when its last task is gone.
 //  5. Being out of descriptors for a while ends nothing.
-//  6. Unload returns when nothing is served any more. What the filters refuse stays refused, with ENOSYS and untold.
+//  6. Every call that asks for user ids is decided by what Options.Users says at that moment.
+//  7. Unload returns when nothing is served any more. What the filters refuse stays refused, with ENOSYS and untold.
 //
 // # Dangers
 //
@@ -39,7 +41,7 @@ import (
 type Options struct {
 	Socket  string         // where klw-init hands over its listeners (layout.Dir.Seccomp)
 	Observe hooks.Observer // is told each refusal
-	Rule    string         // what seals the container: the policy's file:line, or "seal" if that is the default
+	Users   func() Users   // says who may become whom now
 	Failed  func(error)    // is told what went wrong with one listener; may be nil
 }
 
@@ -64,6 +66,9 @@ func New(o Options) *Module {
 	if o.Observe == nil {
 		o.Observe = func(*hooks.Call, hooks.Info, hooks.Verdict) {}
 	}
+	if o.Users == nil {
+		o.Users = func() Users { return Users{Seal: "seal"} }
+	}
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
@@ -74,7 +79,7 @@ func New(o Options) *Module {
 func (m *Module) Info() hooks.Info {
 	return hooks.Info{
 		Name:        "seal",
-		Description: "refuses system calls that leave the container or lead back to root (seccomp)",
+		Description: "refuses system calls that leave the container, lead back to root or to a circle (seccomp)",
 		Monitors:    hooks.Ops(hooks.OpSetuid, hooks.OpSocket, hooks.OpSyscall),
 		Permanent:   true,
 	}
@@ -146,7 +151,7 @@ func (m *Module) serve(conn *net.UnixConn) error {
 		return err
 	}
 	defer m.drop(l)
-	return l.Serve(m.tell)
+	return l.Serve(m.answer)
 }
 
 // keep notes what Unload must close. With Unload under way it closes c and says false.
@@ -168,23 +173,27 @@ func (m *Module) drop(c io.Closer) {
 	c.Close()
 }
 
-// tell makes the call and the verdict that the observer gets.
-func (m *Module) tell(r seccomp.Refused) {
+// answer decides about a call, and tells a refusal to the observer.
+func (m *Module) answer(r seccomp.Refused) seccomp.Answer {
 	call := hooks.Call{
 		Op:     hooks.OpSyscall,
 		Caller: hooks.Caller{PID: r.PID, UID: r.UID, GID: r.GID},
 		Text:   r.Text,
 	}
+	answer := seccomp.Refuse
 	verdict := hooks.Verdict{Errno: r.Errno, Rule: hooks.NoRule, Hint: "no policy can allow it: " + r.Why}
 	switch r.Kind {
 	case seccomp.OfSetuid:
 		call.Op = hooks.OpSetuid
-		verdict.Rule, verdict.Hint = m.options.Rule, `the policy line "seal off" would allow it: `+r.Why
+		answer, verdict = m.options.Users().decide(r)
 	case seccomp.OfQueue:
 		verdict.Hint = "the rule for the message queues is none: " + r.Why
 	case seccomp.OfSocket:
 		call.Op = hooks.OpSocket
 		call.Socket = &hooks.Socket{Family: uint16(r.Args[0]), Type: uint16(r.Args[1] & 0xf), Protocol: uint16(r.Args[2])}
 	}
-	m.options.Observe(&call, m.Info(), verdict)
+	if answer == seccomp.Refuse {
+		m.options.Observe(&call, m.Info(), verdict)
+	}
+	return answer
 }

@@ -43,6 +43,8 @@ func contained(path string) error {
 	}{
 		{unix.SYS_MOUNT, 0, 0, 0, unix.EPERM},
 		{unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0, unix.EAFNOSUPPORT},
+		{unix.SYS_SETUID, 34, 0, 0, unix.EPERM},
+		{unix.SYS_SETUID, 0, 0, 0, 0},
 		{unix.SYS_SETRESUID, 33, 33, 33, 0},
 		{unix.SYS_SETUID, 0, 0, 0, unix.EPERM},
 	}
@@ -69,13 +71,16 @@ func enter(path string) error {
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))}); err != nil {
 		return err
 	}
-	l, err := seccomp.Contain(seccomp.Options{Seal: true}).LoadListener()
+	l, err := seccomp.Contain(seccomp.Options{}).LoadListener()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
 	return seccomp.Hand(fd, l)
 }
+
+// users are the test's: sealed, and with a circle of user 34.
+func users() Users { return Users{Seal: "klw.policy:7", Owners: map[uint32]string{34: "klw.policy:9"}} }
 
 // observed is what an observer was told.
 type observed struct {
@@ -135,7 +140,7 @@ func TestEvents(t *testing.T) {
 	}
 	socket := filepath.Join(dir, "seccomp.sock")
 	var o observer
-	m := New(Options{Socket: socket, Observe: o.observe, Rule: "klw.policy:7", Failed: func(err error) { t.Error(err) }})
+	m := New(Options{Socket: socket, Users: users, Observe: o.observe, Failed: func(err error) { t.Error(err) }})
 	master := hooks.NewMaster(nil)
 	if _, err := master.Register(m); err != nil {
 		t.Fatal(err)
@@ -171,6 +176,7 @@ func checkEvents(t *testing.T, got []observed, pid uint32) {
 	}{
 		{hooks.OpSyscall, 0, "mount(...)", unix.EPERM, hooks.NoRule},
 		{hooks.OpSocket, 0, "socket(AF_VSOCK, SOCK_STREAM, 0)", unix.EAFNOSUPPORT, hooks.NoRule},
+		{hooks.OpSetuid, 0, "setuid(34)", unix.EPERM, "klw.policy:9"},
 		{hooks.OpSetuid, 33, "setuid(0)", unix.EPERM, "klw.policy:7"},
 	}
 	if len(got) != len(want) {
@@ -193,7 +199,7 @@ func TestStrangers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "seccomp.sock")
 	failed := make(chan error, 10)
 	var o observer
-	m := New(Options{Socket: socket, Observe: o.observe, Failed: func(err error) { failed <- err }})
+	m := New(Options{Socket: socket, Observe: o.observe, Users: users, Failed: func(err error) { failed <- err }})
 	if err := m.Load(); err != nil {
 		t.Fatal(err)
 	}
@@ -218,8 +224,8 @@ func TestStrangers(t *testing.T) {
 	}
 	cmd := startContained(t, socket)
 	wait(t, cmd)
-	if n := len(o.of(cmd.Process.Pid)); n != 3 {
-		t.Errorf("told %d, want 3", n)
+	if n := len(o.of(cmd.Process.Pid)); n != 4 {
+		t.Errorf("told %d, want 4", n)
 	}
 }
 
@@ -294,7 +300,7 @@ func asUser(t *testing.T, socket string) {
 func TestUnloadWhileServed(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "seccomp.sock")
 	inside := make(chan bool)
-	m := New(Options{Socket: socket, Observe: func(*hooks.Call, hooks.Info, hooks.Verdict) { inside <- true; <-inside }})
+	m := New(Options{Socket: socket, Users: users, Observe: func(*hooks.Call, hooks.Info, hooks.Verdict) { inside <- true; <-inside }})
 	if err := m.Load(); err != nil {
 		t.Fatal(err)
 	}

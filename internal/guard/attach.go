@@ -69,7 +69,7 @@ func (g *guard) mounts() (unviewed, viewed []string) {
 func (g *guard) loadSeal() error {
 	make := func() (hooks.Module, error) {
 		return seal.New(seal.Options{
-			Socket: g.dir.Seccomp(), Observe: g.modules.observe, Rule: "seal",
+			Socket: g.dir.Seccomp(), Observe: g.modules.observe, Users: g.becoming,
 			Failed: func(err error) { slog.Error("seccomp listener", "error", err) },
 		}), nil
 	}

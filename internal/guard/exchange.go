@@ -51,6 +51,8 @@ func (g *guard) exchange(next *inForce) error {
 	if err != nil {
 		return err
 	}
+	g.coming.Store(next.binding)
+	defer g.coming.Store(nil)
 	var steps []change
 	steps = append(steps, g.keep(kept))
 	steps = append(steps, g.exchangeSockets(old, next))

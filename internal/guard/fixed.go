@@ -21,6 +21,9 @@ func (g *guard) replaceable(p *policy.Policy, cleared bool) error {
 	if !cleared {
 		why = append(why, fixed(g.policy, p, g.kernelMount)...)
 	}
+	if hold := g.circlesHold(p); hold != "" {
+		why = append(why, hold)
+	}
 	if len(why) > 0 {
 		return control.Errorf(control.CodeConflict, "%s", strings.Join(why, "\n"))
 	}

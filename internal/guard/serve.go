@@ -35,6 +35,7 @@ type guard struct {
 
 	policy *policy.Policy // that the container was created with: what can't change counts by it
 	now    atomic.Pointer[inForce]
+	coming atomic.Pointer[binding] // what is being put into force; nil but during an exchange
 	log    *audit.Log
 	traces traces
 	cgroup *cgroup

@@ -47,6 +47,8 @@ type Setup struct {
 	Users []IDRange `json:"users,omitempty"`
 	// RootMaySetuid says that the bundle leaves CAP_SETUID: root can become any user. It is only for a warning.
 	RootMaySetuid bool `json:"rootMaySetuid,omitempty"`
+	// MayTrace says that processes of the container may have CAP_SYS_PTRACE. Circles don't hold there.
+	MayTrace bool `json:"mayTrace,omitempty"`
 	// Learn: what can learn does so from the first instruction on, and refuses nothing.
 	Learn bool `json:"learn,omitempty"`
 }

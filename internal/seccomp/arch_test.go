@@ -37,7 +37,7 @@ func TestTables(t *testing.T) {
 		if _, ok := lookup(r.Call); !ok {
 			t.Errorf("%s is no system call", r.Call)
 		}
-		if r.Why == "" || r.Errno == 0 || (r.When == "") != (len(r.any) == 0) {
+		if r.Why == "" || r.Errno == 0 || (r.When == "") != (len(r.any) == 0 && !r.Asked) {
 			t.Errorf("%s %s: incomplete", r.Call, r.When)
 		}
 	}

@@ -3,6 +3,8 @@ package seccomp
 import (
 	"encoding/json"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The figures of docs/decisions: what a container's start pays for its filters.
@@ -18,7 +20,34 @@ func BenchmarkCompile(b *testing.B) {
 
 func BenchmarkContain(b *testing.B) {
 	for b.Loop() {
-		Contain(Options{Seal: true})
+		Contain(Options{})
+	}
+}
+
+// BenchmarkAsked is a call that changes a user id, asked about and let happen; BenchmarkUnasked is the same call under
+// the same filter without that question.
+func BenchmarkAsked(b *testing.B) {
+	nr, _ := native().numberOf("setfsuid")
+	benchCall(b, job{Program: Contain(Options{}), Calls: []sys{{Nr: nr}}})
+}
+
+func BenchmarkUnasked(b *testing.B) {
+	nr, _ := native().numberOf("setfsgid")
+	benchCall(b, job{Program: Contain(Options{}), Calls: []sys{{Nr: nr}}})
+}
+
+func benchCall(b *testing.B, j job) {
+	j.Repeat, j.Silent = b.N, true
+	g := guarded(b, j)
+	defer g.Close()
+	defer unix.Close(g.socket)
+	done := make(chan error)
+	go func() { done <- g.Serve(func(Refused) Answer { return Pass }) }()
+	if err := g.cmd.Wait(); err != nil {
+		b.Fatal(err, g.out)
+	}
+	if err := <-done; err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -28,7 +57,7 @@ func BenchmarkWire(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	both := []Program{p, Contain(Options{Seal: true})}
+	both := []Program{p, Contain(Options{})}
 	for b.Loop() {
 		text, err := json.Marshal(both)
 		if err != nil {

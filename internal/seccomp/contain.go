@@ -9,7 +9,6 @@ import (
 
 // Options says what Contain refuses.
 type Options struct {
-	Seal     bool // also what leads back to root
 	NoQueues bool // also POSIX message queues
 }
 
@@ -20,9 +19,7 @@ const (
 
 // Contain makes klw's own filter: what the guards can't watch is refused, as Refusals lists it. Refused calls wait for
 // the listener's answer (Serve), so each is seen by the guard, and refused too when there is no guard left to answer.
-func Contain(o Options) Program {
-	return contain(native(), o)
-}
+func Contain(o Options) Program { return contain(native(), o) }
 
 func contain(a arch, o Options) Program {
 	code, err := assemble([]section{{
@@ -43,7 +40,7 @@ func containSpans(a arch, o Options) []span {
 	entries := known(a)
 	for _, r := range Refusals() {
 		nr, ok := a.numberOf(r.Call)
-		if !ok || r.Sealed && !o.Seal || r.Queues && !o.NoQueues {
+		if !ok || r.Queues && !o.NoQueues {
 			continue
 		}
 		i, _ := slices.BinarySearchFunc(entries, nr, func(e entry, nr uint32) int { return cmp.Compare(e.nr, nr) })

@@ -9,8 +9,8 @@
 //
 // Contain's filter doesn't refuse by itself: it asks. Refused calls wait for an answer through a listener, a descriptor
 // that [Program.LoadListener] gives, klw-init sends with [Hand], and the guard's module seal takes. [Listener.Serve]
-// answers with an errno and tells each [Refused] call to the guard. (A task that is root in every respect and asks for
-// just that gets success without the call being made: nothing changes, and programs do so at their start.)
+// answers with an errno and tells each [Refused] call to the guard. Calls that change user ids are all asked about, and
+// the guard decides by the policy in force which of them happen (docs/decisions/asking-setuid.md).
 //
 // # Guarantees
 //
@@ -18,7 +18,8 @@
 //     docs/decisions/seccomp-compiler.md lists.
 //  2. An error of Compile names the place in config.json.
 //  3. Without a guard (it was killed) refused calls answer ENOSYS.
-//  4. A listener's answer never lets a refused call happen (no SECCOMP_USER_NOTIF_FLAG_CONTINUE).
+//  4. A listener's answer lets no call happen (SECCOMP_USER_NOTIF_FLAG_CONTINUE) but those that change user ids. Their
+//     arguments are registers, which nobody can change meanwhile, and the ids of the task are read while it waits.
 //  5. Each refused call is told once, before it returns, unless Refusal.Quiet says otherwise.
 //  6. A call that Contain allows on every argument costs nothing: the kernel keeps such numbers in a bitmap.
 //

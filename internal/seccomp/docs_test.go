@@ -26,8 +26,10 @@ column says what the caller gets.
 `
 
 const docsTail = `
-- *sealed*: only in a sealed container (the policy's line ` + "`seal`" + `, which is the default). A process that is root in
-  every respect (real, effective, saved and file system user id) and asks for just that gets success: nothing changes.
+- *asked*: every such call waits for the guard, which goes by the policy in force; all others happen. Sealed is the
+  default (the policy's line ` + "`seal`" + `). A process that is root in every respect (real, effective, saved and file
+  system user id) and asks for just that gets success: nothing changes. Who is the owner of a circle in every respect may
+  ask for that, too.
 - *queues*: only under a rule ` + "`none`" + ` for the mount of the message queues.
 - *no event*: answered by the filter itself.
 - Calls of another ABI (32-bit x86, x32; 32-bit ARM on arm64) get ENOSYS: %s.
@@ -69,8 +71,8 @@ func docsTable() string {
 		if which == "" {
 			which = "all"
 		}
-		if r.Sealed {
-			answer += ", *sealed*"
+		if r.Asked {
+			answer += ", *asked*"
 		}
 		if r.Queues {
 			answer += ", *queues*"
@@ -84,5 +86,5 @@ func docsTable() string {
 }
 
 func same(a, b Refusal) bool {
-	return a.When == b.When && a.Why == b.Why && a.Errno == b.Errno && a.Sealed == b.Sealed && a.Queues == b.Queues && a.Quiet == b.Quiet
+	return a.When == b.When && a.Why == b.Why && a.Errno == b.Errno && a.Asked == b.Asked && a.Queues == b.Queues && a.Quiet == b.Quiet
 }

@@ -212,15 +212,26 @@ func guarded(t testing.TB, j job) jail {
 	return jail{l, cmd, out, pair[0]}
 }
 
-// served runs a job under Contain's filter and gives its answers and what the listener told.
+// served runs a job under Contain's filter, refuses all that is asked, and gives its answers and what the listener told.
 func served(t testing.TB, j job) ([]unix.Errno, []Refused, int) {
+	t.Helper()
+	return servedBy(t, j, func(Refused) Answer { return Refuse })
+}
+
+// servedBy is served with a decision for each call.
+func servedBy(t testing.TB, j job, decide func(Refused) Answer) ([]unix.Errno, []Refused, int) {
 	t.Helper()
 	g := guarded(t, j)
 	defer g.Close()
 	defer unix.Close(g.socket)
 	var told []Refused
 	done := make(chan error)
-	go func() { done <- g.Serve(func(r Refused) { told = append(told, r) }) }()
+	go func() {
+		done <- g.Serve(func(r Refused) Answer {
+			told = append(told, r)
+			return decide(r)
+		})
+	}()
 	if err := g.cmd.Wait(); err != nil {
 		t.Fatalf("child: %v\n%s", err, g.out)
 	}

@@ -56,9 +56,19 @@ func (l *Listener) Close() error {
 	return l.file.Close()
 }
 
-// Serve answers every call that the filter refuses until the last task under the filter is gone or the listener is
-// closed. tell hears of each refusal before the call returns; it runs on Serve's goroutine.
-func (l *Listener) Serve(tell func(Refused)) error {
+// Answer is what becomes of a call.
+type Answer uint8
+
+// The answers. A Refusal that isn't Asked about is refused whatever the answer.
+const (
+	Refuse Answer = iota // with the Refusal's errno
+	Ignore               // it succeeds without being made
+	Pass                 // it is made
+)
+
+// Serve answers every call that the filter asks about until the last task under the filter is gone or the listener is
+// closed. decide hears of each before the call returns; it runs on Serve's goroutine.
+func (l *Listener) Serve(decide func(Refused) Answer) error {
 	gone := false
 	var failed error
 	err := l.conn.Read(func(fd uintptr) bool {
@@ -67,7 +77,7 @@ func (l *Listener) Serve(tell func(Refused)) error {
 			if ready, gone, failed = look(int(fd)); failed != nil || gone || !ready {
 				return failed != nil || gone
 			}
-			if failed = l.answer(int(fd), tell); failed != nil {
+			if failed = l.answer(int(fd), decide); failed != nil {
 				return true
 			}
 		}
@@ -115,7 +125,7 @@ type response struct {
 }
 
 // answer takes one call and answers it. A caller that died meanwhile needs no answer.
-func (l *Listener) answer(fd int, tell func(Refused)) error {
+func (l *Listener) answer(fd int, decide func(Refused) Answer) error {
 	var n notification
 	if err := ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n)); err != nil {
 		return ignore(err, unix.ENOENT)
@@ -123,12 +133,15 @@ func (l *Listener) answer(fd int, tell func(Refused)) error {
 	r := describe(n, l.list)
 	r.Task = readTask(n.pid)
 	if ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&n.id)) != nil {
-		r.Task = Task{TID: n.pid, PID: n.pid, UID: NoID, GID: NoID} // it died: what was read may be another's
+		r.Task = unknown(n.pid) // it died: what was read may be another's
 	}
 	resp := response{id: n.id}
-	if !r.changesNothing() {
+	switch a := decide(r); {
+	case a == Pass && r.Asked:
+		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+	case a == Ignore && r.Asked:
+	default:
 		resp.errno = -int32(r.Refusal.Errno)
-		tell(r)
 	}
 	return ignore(ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&resp)), unix.ENOENT)
 }

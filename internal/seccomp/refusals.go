@@ -9,7 +9,7 @@ type Kind uint8
 const (
 	OfSyscall Kind = iota // a system call that no other kind names
 	OfSocket              // a socket of a family that no guard watches
-	OfSetuid              // a way back to root
+	OfSetuid              // becoming another user
 	OfQueue               // POSIX message queues
 )
 
@@ -21,7 +21,7 @@ type Refusal struct {
 	Why    string     // what it would open
 	Errno  unix.Errno // the answer
 	Kind   Kind
-	Sealed bool // only where Options.Seal is set
+	Asked  bool // the guard may let the call happen: it decides by the policy in force
 	Queues bool // only where Options.NoQueues is set
 	Quiet  bool // answered by the filter itself, without a notification: no event
 
@@ -39,7 +39,7 @@ const (
 	whyDevice  = "a device node reaches disks and memory past the guarded views"
 	whyFamily  = "no guard watches sockets of this family"
 	whyNetlink = "only route netlink is confined to the network namespace"
-	whyRoot    = "the container is sealed: who has given up root doesn't get it back"
+	whyUser    = "who has given up root in a sealed container doesn't get it back, and nobody becomes the owner of a circle"
 	whyClock   = "sets the whole machine's clock"
 	whyPorts   = "reaches hardware past the kernel"
 	whyQuota   = "acts on whole file systems of the host"
@@ -157,19 +157,16 @@ func sockets(call string) []Refusal {
 	return list
 }
 
-// setuids refuses to ask for uid 0. uid_t has 32 bits: setuid(1<<32) is setuid(0).
+// idArgs is how many arguments of the calls that change user ids are such ids.
+var idArgs = map[string]int{"setuid": 1, "setreuid": 2, "setresuid": 3, "setfsuid": 1}
+
+// setuids asks about every change of user ids: what is refused depends on who asks, and on the policy in force, which
+// may be another one tomorrow.
 func setuids() []Refusal {
 	var list []Refusal
-	for _, c := range []struct {
-		call string
-		args uint8
-	}{{"setuid", 1}, {"setreuid", 2}, {"setresuid", 3}, {"setfsuid", 1}} {
-		var any [][]cond
-		for n := range c.args {
-			any = append(any, []cond{arg32(n, opMasked, 0xffffffff, 0)})
-		}
-		r := some(c.call, "to 0", whyRoot, unix.EPERM, any...)
-		r.Kind, r.Sealed = OfSetuid, true
+	for _, call := range []string{"setuid", "setreuid", "setresuid", "setfsuid"} {
+		r := some(call, "to 0 in a sealed container, or to the owner of a circle", whyUser, unix.EPERM)
+		r.Kind, r.Asked = OfSetuid, true
 		list = append(list, r)
 	}
 	return list

@@ -2,7 +2,7 @@ package seccomp
 
 import "slices"
 
-// Refused is one call that Contain's filter refused.
+// Refused is one call that Contain's filter refused, or asks about.
 type Refused struct {
 	Refusal
 	Task
@@ -58,17 +58,13 @@ func (c cond) holds(args [6]uint64) bool {
 	}
 }
 
-// changesNothing tells whether a task that is root in every respect asks to be root: programs do so at their start, and
-// success without a system call is all that the kernel would give them.
-func (r Refused) changesNothing() bool {
-	if r.Kind != OfSetuid || !r.root {
-		return false
-	}
-	n := map[string]int{"setuid": 1, "setfsuid": 1, "setreuid": 2, "setresuid": 3}[r.Call]
-	for _, a := range r.Args[:n] {
-		if id := uint32(a); id != 0 && id != NoID { // -1 leaves an id as it is
-			return false
+// IDs gives the user ids that a call of kind OfSetuid asks for, as the container counts. uid_t has 32 bits: setuid(1<<32)
+// is setuid(0).
+func (r Refused) IDs() (list []uint32) {
+	for _, a := range r.Args[:idArgs[r.Call]] {
+		if id := uint32(a); id != NoID { // -1 leaves an id as it is
+			list = append(list, id)
 		}
 	}
-	return true
+	return list
 }

@@ -15,12 +15,20 @@ type Task struct {
 	TID, PID uint32 // the thread, and the process it belongs to
 	UID, GID uint32 // effective
 
-	root bool // all of its user ids (real, effective, saved, file system) are 0
+	UIDs [4]uint32 // all of its user ids: real, effective, saved, file system
+}
+
+// Is tells whether a user is all that the task is.
+func (t Task) Is(uid uint32) bool { return uid != NoID && t.UIDs == [4]uint32{uid, uid, uid, uid} }
+
+// unknown is a task of which nothing could be learned.
+func unknown(tid uint32) Task {
+	return Task{TID: tid, PID: tid, UID: NoID, GID: NoID, UIDs: [4]uint32{NoID, NoID, NoID, NoID}}
 }
 
 // readTask looks a thread up in /proc.
 func readTask(tid uint32) Task {
-	t := Task{TID: tid, PID: tid, UID: NoID, GID: NoID}
+	t := unknown(tid)
 	fd, err := unix.Open("/proc/"+strconv.Itoa(int(tid))+"/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return t
@@ -38,8 +46,10 @@ func readTask(tid uint32) Task {
 		case string(key) == "Tgid" && len(f) == 1:
 			t.PID = number(f[0])
 		case string(key) == "Uid" && len(f) == 4:
-			t.UID = number(f[1])
-			t.root = number(f[0]) == 0 && t.UID == 0 && number(f[2]) == 0 && number(f[3]) == 0
+			for i := range t.UIDs {
+				t.UIDs[i] = number(f[i])
+			}
+			t.UID = t.UIDs[1]
 		case string(key) == "Gid" && len(f) == 4:
 			t.GID = number(f[1])
 		}

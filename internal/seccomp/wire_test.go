@@ -7,7 +7,7 @@ import (
 )
 
 func TestWire(t *testing.T) {
-	for _, p := range []Program{{}, Contain(Options{}), {Filter: Contain(Options{Seal: true}).Filter[:1], Flags: 6}} {
+	for _, p := range []Program{{}, Contain(Options{}), {Filter: Contain(Options{}).Filter[:1], Flags: 6}} {
 		text, err := json.Marshal(p)
 		if err != nil {
 			t.Fatal(err)

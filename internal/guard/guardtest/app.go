@@ -143,7 +143,7 @@ func confine(socket string) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	listener, err := seccomp.Contain(seccomp.Options{Seal: true}).LoadListener()
+	listener, err := seccomp.Contain(seccomp.Options{}).LoadListener()
 	if err != nil {
 		return err
 	}
