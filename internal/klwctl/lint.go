@@ -164,7 +164,12 @@ func lintWith(p *policy.Policy, spec *specs.Spec, folder string) ([]lint.Warning
 		return nil, err
 	}
 	defer rootfs.Close()
-	o.Leads = func(path string) bool { return leads(rootfs, path) }
+	o.Elsewhere = func(path string) bool {
+		return leads(rootfs, path) || slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
+			bind := m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
+			return !bind && policy.Below(path, m.Destination)
+		})
+	}
 	return lint.Check(p, o), nil
 }
 

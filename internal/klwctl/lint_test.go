@@ -33,9 +33,11 @@ func TestLint(t *testing.T) {
 		return file
 	}
 	file, bad, good := write("x.policy", questionable), write("bad.policy", "x"), write("good.policy", "application x\n")
+	mounts := write("mounts.policy", "application x\n@general\nfile / read\nfile /var/tmp/x read\nfile /srv/x read\n")
 	bundle := newBundle(t, "CAP_SETUID")
-	needless := "; remove the line, unless the path leads through a symbolic link or the file has other names\n"
+	needless := "; remove the line, unless the path leads through a symbolic link or to a tmpfs, or the file has other names\n"
 	share := file + ":4:1: what is at /usr/share has the same by " + file + ":3: file /usr read execute" + needless
+	srv := mounts + ":5:1: what is at /srv/x has the same by " + mounts + ":3: file / read" + needless
 	run := file + ":6:1: what is at /var/run has the same by " + file + ":7: file /var read write" + needless
 	root := file + ":8:7: root keeps CAP_SETUID and can become bob: these rules are within root's reach too; " +
 		"take CAP_SETUID out of config.json, or reserve the files in a circle\n"
@@ -47,11 +49,12 @@ func TestLint(t *testing.T) {
 		{0, share + run, []string{file}},
 		{0, share + root, []string{file, "--bundle", bundle}},
 		{0, share, []string{file, "--bundle", newBundle(t)}},
+		{0, srv, []string{mounts, "--bundle", newBundle(t)}},
 		{exitcode.Warned, share + run, []string{file, "--strict"}},
 		{0, good + ": no warnings\n", []string{good, "--strict"}},
 		{0, "[]\n", []string{good, "--json"}},
 		{0, `[{"file":"` + file + `","line":4,"column":1,"message":"what is at /usr/share has the same by ` + file + `:3: file /usr read execute",` +
-			`"advice":"remove the line, unless the path leads through a symbolic link or the file has other names"}]` + "\n",
+			`"advice":"remove the line, unless the path leads through a symbolic link or to a tmpfs, or the file has other names"}]` + "\n",
 			[]string{file, "--json", "--bundle", newBundle(t)}},
 		{exitcode.BadPolicy, "", []string{bad}},
 		{exitcode.NotFound, "", []string{filepath.Join(dir, "none")}},
@@ -70,6 +73,7 @@ func newBundle(t *testing.T, capabilities ...string) string {
 	dir := t.TempDir()
 	spec := specs.Spec{
 		Root:    &specs.Root{Path: "rootfs"},
+		Mounts:  []specs.Mount{{Destination: "/var/tmp", Type: "tmpfs"}, {Destination: "/srv", Type: "bind"}},
 		Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: capabilities}},
 	}
 	text, err := json.Marshal(spec)

@@ -11,8 +11,8 @@
 // # Guarantees
 //
 //  1. A line that is called needless can be taken away, alone, and every user may do exactly the same as before, unless
-//     a path leads through a symbolic link or the rule names a file of several names; with Options.Leads the first is
-//     known too.
+//     the path leads through a symbolic link or to a mount of the kernel's own, or the file has other names; with
+//     Options.Elsewhere the first two are known too.
 //  2. Warnings come in order: the policy's own file first, then by file, line and column.
 //  3. Nothing is changed, no file is read.
 package lint

@@ -10,8 +10,11 @@ import (
 
 // Options are what is known of the bundle.
 type Options struct {
-	Setuid bool                   // root keeps CAP_SETUID and so can become other users
-	Leads  func(path string) bool // whether a path of the container leads through a symbolic link; may be nil
+	Setuid bool // root keeps CAP_SETUID and so can become other users
+
+	// Elsewhere tells whether rules above a path don't reach it: it leads through a symbolic link, or to a mount of the
+	// kernel's own. Without it /proc, /sys and /dev are known to be such.
+	Elsewhere func(path string) bool
 }
 
 // Warning is one thing that was noticed.

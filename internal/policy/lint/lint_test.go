@@ -61,7 +61,7 @@ func golden(t *testing.T, ar *txtar.Archive) string {
 			case option == "setuid":
 				o.Setuid = true
 			default:
-				o.Leads = func(path string) bool { return policy.Below(path, option) }
+				o.Elsewhere = func(path string) bool { return policy.Below(path, option) }
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func (l *linter) needless(m *module) {
 // needlessList tells whether a user has no more and no less than everybody.
 func (l *linter) needlessList(m *module, u policy.UserRules) bool {
 	for _, r := range u.Files {
-		if l.leads(r.Path) || !m.decide(who(u.User), r.Path, nil).same(m.decide(everybody, r.Path, nil)) {
+		if l.elsewhere(r.Path) || !m.decide(who(u.User), r.Path, nil).same(m.decide(everybody, r.Path, nil)) {
 			return false
 		}
 	}
@@ -38,7 +38,7 @@ func (l *linter) needlessList(m *module, u policy.UserRules) bool {
 }
 
 func (l *linter) needlessRule(m *module, r policy.FileRule, callers []string) {
-	if l.leads(r.Path) || r.Path == "/" {
+	if l.elsewhere(r.Path) || r.Path == "/" {
 		return
 	}
 	var instead *policy.FileRule
@@ -55,11 +55,19 @@ func (l *linter) needlessRule(m *module, r policy.FileRule, callers []string) {
 	if instead != nil {
 		why = fmt.Sprintf("has the same by %s: %s", instead.Pos.Rule(), instead)
 	}
-	l.warn(r.Pos, "remove the line, unless the path leads through a symbolic link or the file has other names", "what is at %s %s", r.Path, why)
+	l.warn(r.Pos, "remove the line, unless the path leads through a symbolic link or to a tmpfs, or the file has other names", "what is at %s %s", r.Path, why)
 }
 
-// leads tells whether a path is known to lead elsewhere: what its rule changes is not seen here.
-func (l *linter) leads(path string) bool { return l.Leads != nil && l.Leads(path) }
+// elsewhere tells whether a path may lead to something that rules above it don't reach: what a rule changes there is not
+// seen here.
+func (l *linter) elsewhere(path string) bool {
+	for _, dir := range []string{"/proc", "/sys", "/dev"} {
+		if policy.Below(path, dir) {
+			return true
+		}
+	}
+	return l.Elsewhere != nil && l.Elsewhere(path)
+}
 
 // beyondStack warns of rules of the policy that give what a stacked policy gives nobody.
 func (l *linter) beyondStack() {
