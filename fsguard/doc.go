@@ -32,7 +32,7 @@
 // Names are the server's: who implements hooks.File must give all names that it knows, and for an object that lost its
 // last name those that it had (hooks.Former), else temporary files without a name are refused.
 //
-// A second name that existed before the container and that nobody looked up is not known: see docs/policy.md.
+// A view's server tells the names that nobody has looked up only if it is told to find them (view.Server.KnowAllNames).
 //
 // Rules are never changed; a Module has one pointer to those in force, which [Module.Swap] exchanges between two calls.
 package fsguard

@@ -55,6 +55,7 @@ func serveOf(t *testing.T, owner int, text string, files map[string]string) *gua
 	})
 	g.server = view.NewServer(g.master)
 	g.attach(g.source, "/")
+	g.server.KnowAllNames()
 	g.mountProc()
 	g.guardBy(parse(t, text))
 	return g

@@ -185,6 +185,8 @@ func plantTargets(t *testing.T, rootfs string) {
 		os.WriteFile(secret, []byte("of root"), 0o600),
 		unix.Setxattr(secret, "trusted.klw", []byte("secret"), 0),
 		os.Symlink("somewhere", filepath.Join(rootfs, "root/link")),
+		os.WriteFile(filepath.Join(rootfs, "root/unseen"), []byte("of root"), 0o600),
+		os.Link(filepath.Join(rootfs, "root/unseen"), filepath.Join(rootfs, "usr/share/apache2/unseen")),
 		os.MkdirAll(filepath.Join(rootfs, "attack/twin"), 0o755),
 		os.MkdirAll(filepath.Join(rootfs, "usr/share/apache2/empty"), 0o755),
 	} {

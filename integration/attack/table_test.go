@@ -54,6 +54,7 @@ var rows = []row{
 	{name: "read-refused", user: root},
 	{name: "list-refused", user: root},
 	{name: "read-hardlink", user: root},
+	{name: "read-unseen-link", user: root},
 	{name: "exec-own", user: root},
 	{name: "read-dotdot", user: root},
 	{name: "list-slashes", user: root},

@@ -110,6 +110,7 @@ func (g *guard) makeViews() (mounts []*os.File, err error) {
 		}
 		mounts = append(mounts, mount)
 	}
+	g.server.KnowAllNames()
 	return mounts, nil
 }
 

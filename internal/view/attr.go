@@ -8,6 +8,7 @@ import (
 )
 
 func (s *session) fillAttr(n *Inode, a *fuse.Attr, st *unix.Stat_t) {
+	n.nlink.Store(uint32(st.Nlink))
 	a.Ino = st.Ino
 	a.Size = uint64(st.Size)
 	a.Blocks = uint64(st.Blocks)
@@ -38,6 +39,7 @@ func (s *session) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrO
 	if e != 0 {
 		return fuse.Status(e)
 	}
+	s.allNamesOfSpecial(in.Pid, n.Inode)
 	st, err := s.stat(n, in.Fh(), in.Flags()&fuse.FUSE_GETATTR_FH != 0)
 	if err != nil {
 		return answer(errno(err))

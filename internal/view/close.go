@@ -10,6 +10,7 @@ func (s *Server) closeUnlessServing() {
 	serving := len(s.views) > 0
 	s.mu.RUnlock()
 	if !serving {
+		s.survey.end()
 		s.Close()
 	}
 }

@@ -101,6 +101,7 @@ func (s *session) ReadDirPlus(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirE
 		n, st, err := s.child(dir, e.Name)
 		dir.dir.RUnlock()
 		if err == nil {
+			s.allNamesOfSpecial(in.Pid, n)
 			if k, _ := s.fillEntry(n, &st, entry); k != nil {
 				out.FixMode(st.Mode)
 			}

@@ -38,7 +38,9 @@
 //     caller is killed.
 //  9. Descriptors are bounded: one per file and kind of open (however often it is open), one per open directory, one per
 //     object that has lost its last name while in use, and two caches (of 2048, and of 256 per view).
-//  10. No answer makes the kernel stop asking: an errno that would is replaced.
+//  10. After [Server.KnowAllNames] a module that is asked about an object hears all names that it has inside the views,
+//     also those that nobody has looked up. (What the host does to names is heard of when they are looked up again.)
+//  11. No answer makes the kernel stop asking: an errno that would is replaced.
 //
 // # Choices
 //
@@ -74,6 +76,8 @@
 //
 // Writes by the kernel on the server's behalf (passthrough) carry the server's ids: quotas on the backing count the
 // file's owner as always, but aren't enforced against the writer.
+//
+// Nobody who has locked a directory may wait for a survey: it looks names up.
 //
 // Lock order: Server.names (Ordered), Inode.dir (by id), Inode.gate (Ordered, by id), backing.mu, View.mu, Server.mu,
 // fdCache.mu. Modules run with the first three held, and may call Paths and Pin's results but not Pin.

@@ -3,6 +3,7 @@ package view
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +21,8 @@ type Inode struct {
 	typ    uint32
 	id     uint64 // node id in every view, but for the mount's own root (see alias.go); never used twice
 	handle handle
-	dir    *folder // directories only
+	dir    *folder       // directories only
+	nlink  atomic.Uint32 // names on the backing, when it was looked at last
 
 	// Under srv.mu:
 	refs  int    // look-ups, views, pins, names below, handlers at work

@@ -29,6 +29,22 @@ func waitUnlessKilled(cancel <-chan struct{}, pid uint32, g gate) bool {
 	return false
 }
 
+// waitFor waits for the end of something, or gives up when the task that asks is being killed.
+func waitFor(done <-chan struct{}, pid uint32) bool {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return true
+		case <-tick.C:
+			if dying(pid) {
+				return false
+			}
+		}
+	}
+}
+
 // dying tells whether SIGKILL is pending for the task, or it is gone.
 func dying(pid uint32) bool {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(int(pid)) + "/status")

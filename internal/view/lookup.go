@@ -29,6 +29,33 @@ func (v *View) child(dir *Inode, name string) (*Inode, unix.Stat_t, error) {
 	return n, st, nil
 }
 
+// follow looks a way below the root up, name by name. The Inode comes with a reference. What is on the way stays known
+// as long as the last is.
+func (v *View) follow(way []string) (*Inode, error) {
+	dir := v.root
+	v.srv.hold(dir)
+	for _, name := range way {
+		next, err := v.enter(dir, name)
+		v.srv.release(dir)
+		if err != nil {
+			return nil, err
+		}
+		dir = next
+	}
+	return dir, nil
+}
+
+// enter is child for who hasn't locked the directory.
+func (v *View) enter(dir *Inode, name string) (*Inode, error) {
+	if dir.typ != unix.S_IFDIR {
+		return nil, unix.ENOTDIR
+	}
+	dir.dir.RLock()
+	defer dir.dir.RUnlock()
+	n, _, err := v.child(dir, name)
+	return n, err
+}
+
 // adopt makes an O_PATH descriptor's object known and gives the descriptor to the cache.
 func (v *View) adopt(fd int) (*Inode, unix.Stat_t, error) {
 	id, err := v.source.identify(fd)
@@ -96,6 +123,7 @@ func (s *session) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *
 	if err != nil {
 		return answer(errno(err))
 	}
+	s.allNamesOfSpecial(h.Pid, n)
 	_, code := s.fillEntry(n, &st, out)
 	return code
 }

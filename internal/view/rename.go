@@ -1,26 +1,11 @@
 package view
 
 import (
-	"sync"
-
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
 	"klw/hooks"
 )
-
-// peek finds what a name leads to before the name changes, with a reference; nil if nothing. Where nobody monitors
-// the operation only what is known already matters.
-func (s *session) peek(op hooks.Operation, dir *node, name string) *Inode {
-	if !s.master.Monitored(op) {
-		return s.known(dir.Inode, name)
-	}
-	n, _, err := s.child(dir.Inode, name)
-	if err != nil {
-		return nil
-	}
-	return n
-}
 
 // losing watches an object over an operation that may take its last name. The result is to be called afterwards.
 func (s *session) losing(n *Inode) (after func()) {
@@ -32,8 +17,11 @@ func (s *session) losing(n *Inode) (after func()) {
 		return func() {}
 	}
 	return func() {
-		if st, err := fstat(p.fd); err == nil && st.Nlink == 0 {
-			s.gone(n, p)
+		if st, err := fstat(p.fd); err == nil {
+			s.unlinked(n, uint32(st.Nlink))
+			if st.Nlink == 0 {
+				s.gone(n, p)
+			}
 		}
 		s.fds.release(p)
 	}
@@ -59,9 +47,11 @@ func (s *session) remove(cancel <-chan struct{}, h *fuse.InHeader, op hooks.Oper
 		return fuse.Status(e)
 	}
 	defer unlock()
-	unlockDir := lockDirs(dir.Inode, dir.Inode)
+	n, _, unlockDir, e := s.lockNames(op, h.Pid, spot{dir, name}, spot{node: dir})
+	if e != 0 {
+		return fuse.Status(e)
+	}
 	defer unlockDir()
-	n := s.peek(op, dir, name)
 	defer s.release(n)
 	after := s.losing(n)
 	defer after()
@@ -96,6 +86,9 @@ func (s *session) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out
 		return fuse.Status(e)
 	}
 	defer unlock()
+	if e := s.allNames(in.Pid, n.Inode); e != 0 {
+		return fuse.Status(e)
+	}
 	unlockDir := lockDirs(dir.Inode, dir.Inode)
 	defer unlockDir()
 	c := &hooks.Call{Op: hooks.OpLink, Caller: caller(&in.InHeader), File: n.Inode, NewDir: dir.Inode, NewName: name}
@@ -104,6 +97,7 @@ func (s *session) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out
 			return failed(err)
 		}
 		s.linkName(dir.Inode, name, n.Inode)
+		s.linked(n.Inode)
 		defer unlockDir()
 		return s.made(dir, name, out)
 	}))
@@ -141,9 +135,11 @@ func (s *session) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, new
 		return fuse.Status(e)
 	}
 	defer unlock()
-	unlockDirs := lockDirs(from.Inode, to.Inode)
+	a, b, unlockDirs, e := s.lockNames(hooks.OpRename, in.Pid, spot{from, oldName}, spot{to, newName})
+	if e != 0 {
+		return fuse.Status(e)
+	}
 	defer unlockDirs()
-	a, b := s.peek(hooks.OpRename, from, oldName), s.peek(hooks.OpRename, to, newName)
 	defer s.release(a, b)
 	after := s.losing(b)
 	defer after()
@@ -173,23 +169,6 @@ func (s *session) rename(from *Inode, oldName string, to *Inode, newName string,
 	}
 	defer s.fds.release(q)
 	return retry(func() error { return unix.Renameat2(p.fd, oldName, q.fd, newName, uint(flags)) })
-}
-
-// lockDirs locks the names of one or two directories, always in the same order. unlock may be called twice.
-func lockDirs(a, b *Inode) (unlock func()) {
-	if a == b {
-		a.dir.Lock()
-		return sync.OnceFunc(a.dir.Unlock)
-	}
-	if a.id > b.id {
-		a, b = b, a
-	}
-	a.dir.Lock()
-	b.dir.Lock()
-	return sync.OnceFunc(func() {
-		b.dir.Unlock()
-		a.dir.Unlock()
-	})
 }
 
 // Readlink reads a symbolic link.

@@ -25,6 +25,7 @@ type Server struct {
 	names  gate      // Ordered views: one operation on names at a time
 	errors io.Writer // panics of modules, with their stack
 
+	survey  *survey
 	special atomic.Pointer[map[string]func(hooks.File) uint32] // by who limits
 
 	mu     sync.RWMutex // everything below, and the fields of Inode that say so
@@ -35,7 +36,7 @@ type Server struct {
 
 // NewServer makes a Server whose operations go through master.
 func NewServer(master *hooks.Master) *Server {
-	return &Server{
+	s := &Server{
 		master: master,
 		priv:   currentPrivileges(),
 		fds:    newFDCache(pathFDs),
@@ -44,6 +45,8 @@ func NewServer(master *hooks.Master) *Server {
 		byKey:  make(map[inode.Key]*Inode),
 		lastID: rootID,
 	}
+	s.survey = &survey{srv: s, kept: make(map[*Inode]kept)}
+	return s
 }
 
 // intern gives the Inode of an object that was just looked at, making it if need be, with a reference for the caller.
@@ -53,6 +56,7 @@ func (s *Server) intern(id ident) *Inode {
 	n := s.byKey[id.key]
 	if n != nil && n.typ == id.typ() {
 		n.refs++
+		n.nlink.Store(uint32(id.st.Nlink))
 		return n
 	}
 	s.lastID++
@@ -60,6 +64,7 @@ func (s *Server) intern(id ident) *Inode {
 	if n.typ == unix.S_IFDIR {
 		n.dir = new(folder)
 	}
+	n.nlink.Store(uint32(id.st.Nlink))
 	s.byKey[id.key] = n
 	return n
 }

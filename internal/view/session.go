@@ -50,6 +50,9 @@ func (s *session) ask(c *hooks.Call, do func(*hooks.Call) hooks.Result) hooks.Re
 	if !s.master.Monitored(c.Op) {
 		return do(c)
 	}
+	if e := s.allNamesFor(c); e != 0 {
+		return hooks.Result{Errno: e}
+	}
 	return s.master.Run(c, func() hooks.Result { return do(c) })
 }
 

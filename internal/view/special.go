@@ -48,6 +48,9 @@ func (s *Server) coverSpecial(n *Inode, a *fuse.Attr) {
 		return
 	}
 	bits := uint32(mayAll)
+	if !n.srv.enough(n) {
+		bits = 0
+	}
 	for _, may := range *limits {
 		bits &= may(n)
 	}

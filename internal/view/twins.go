@@ -29,31 +29,20 @@ func (v *View) findRoot(of *View) {
 		return
 	}
 	for _, way := range [][]string{v.wayByHandle(of), v.wayByPath(of)} {
-		if len(way) > 0 && v.lookUpAll(way, of.root) {
+		if len(way) > 0 && v.leads(way, of.root) {
 			return
 		}
 	}
 }
 
-// lookUpAll looks a path up and tells whether it leads to n. The names that it records stay as long as n is known.
-func (v *View) lookUpAll(way []string, n *Inode) bool {
-	dir := v.root
-	v.srv.hold(dir)
-	for _, name := range way {
-		if dir.typ != unix.S_IFDIR {
-			break
-		}
-		dir.dir.RLock()
-		next, _, err := v.child(dir, name)
-		dir.dir.RUnlock()
-		v.srv.release(dir)
-		if err != nil {
-			return false
-		}
-		dir = next
+// leads looks a path up and tells whether it leads to n. The names that it records stay as long as n is known.
+func (v *View) leads(way []string, n *Inode) bool {
+	found, err := v.follow(way)
+	if err != nil {
+		return false
 	}
-	defer v.srv.release(dir)
-	return dir == n
+	defer v.srv.release(found)
+	return found == n
 }
 
 // wayByPath goes by the names with which both sources were given.

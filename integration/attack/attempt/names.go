@@ -13,6 +13,7 @@ import (
 const (
 	secret     = "/root/secret"
 	secretLink = "/root/link"
+	unseenLink = "/usr/share/apache2/unseen" // of a file that nobody else looks at
 )
 
 // Other names for what is refused: by spelling, by descriptor, by the kernel's own links.
@@ -44,6 +45,9 @@ func nameAttempts() {
 	})
 	add("read-symlink", "read a refused file through a symbolic link in a writable folder", func(string) error {
 		return linked(os.Symlink, secret)
+	})
+	add("read-unseen-link", "read a refused file by a second name that it has always had in a readable folder", func(string) error {
+		return read(unseenLink)
 	})
 	add("link-opath", "give a refused file a second name by its descriptor", func(string) error {
 		return linked(func(from, to string) error {
