@@ -74,7 +74,7 @@ func (b *box) start() {
 	b.Helper()
 	b.Cleanup(func() {
 		if b.Failed() {
-			logs, _ := filepath.Glob(b.path("rootfs/var/log/*/*"))
+			logs, _ := filepath.Glob(b.path("rootfs/var/log/*/*.log"))
 			for _, log := range append(logs, b.path("log")) {
 				text, _ := os.ReadFile(log)
 				b.Logf("%s %s:\n%s", b.runtime[0], filepath.Base(log), text)

@@ -1,8 +1,10 @@
 package apps
 
 import (
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -15,6 +17,29 @@ func TestGit(t *testing.T) {
 		name:  "git",
 		ready: func(b *box) { b.listens("127.0.0.1:9418") },
 		use:   useGit,
+		attacks: []attack{
+			{name: "a hook that came with a tree", try: func(b *box) (bool, string) {
+				hook := b.path("rootfs/home/dev/tree/.git/hooks/pre-commit")
+				b.must(os.WriteFile(hook, []byte("#!/bin/sh\necho x >/home/dev/pwned\n"), 0o755))
+				time.Sleep(1100 * time.Millisecond) // what the host changes shows within a second (package view)
+				r := b.git(devUser, "/home/dev", "/home/dev/tree", "commit", "--allow-empty", "-qm", "third")
+				_, err := os.Stat(b.path("rootfs/home/dev/pwned"))
+				return err == nil, r.out
+			}, module: "files", about: "exec /home/dev/tree/.git/hooks/pre-commit", rule: "file /home/dev "},
+			{name: "another's file", try: func(b *box) (bool, string) {
+				r := b.git(devUser, "/home/dev", "/home/dev/tree", "hash-object", "/srv/secret")
+				return r.code == 0, r.out
+			}, module: "files", about: "open /srv/secret", rule: "no rule"},
+			{name: "a command in the place of a server", try: func(b *box) (bool, string) {
+				r := b.git(gitUser, "/srv/git", "/srv/git", "-c", "protocol.ext.allow=always", "ls-remote", "ext::/usr/bin/install /etc/passwd /srv/git/pwned")
+				_, err := os.Stat(b.path("rootfs/srv/git/pwned"))
+				return err == nil, r.out
+			}, module: "files", about: "exec /usr/bin/install", rule: "file /bin "},
+			{name: "another server", try: func(b *box) (bool, string) {
+				r := b.git(devUser, "/home/dev", "/home/dev", "ls-remote", "git://127.0.0.1:"+b.bait()+"/site.git")
+				return !strings.Contains(r.out, "Operation not permitted"), r.out
+			}, module: "sockets", about: "connect tcp 127.0.0.1:", rule: "no rule"},
+		},
 	}.test(t)
 }
 

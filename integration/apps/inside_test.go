@@ -29,13 +29,25 @@ func (b *box) dial(address string) (net.Conn, error) {
 	return a.conn, a.err
 }
 
-func (b *box) dialHere(address string) (net.Conn, error) {
+// enter brings the thread into the container's network namespace.
+func (b *box) enter() error {
 	ns, err := netns.GetFromPath("/proc/" + b.pid() + "/ns/net")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer ns.Close()
-	if err := netns.Set(ns); err != nil {
+	return netns.Set(ns)
+}
+
+func (b *box) listenHere() (net.Listener, error) {
+	if err := b.enter(); err != nil {
+		return nil, err
+	}
+	return net.Listen("tcp4", "127.0.0.1:0")
+}
+
+func (b *box) dialHere(address string) (net.Conn, error) {
+	if err := b.enter(); err != nil {
 		return nil, err
 	}
 	conn, err := net.DialTimeout("tcp4", address, 5*time.Second)
@@ -43,6 +55,44 @@ func (b *box) dialHere(address string) (net.Conn, error) {
 		return nil, err
 	}
 	return conn, conn.SetDeadline(time.Now().Add(20 * time.Second))
+}
+
+const caught = "caught by the bait"
+
+// bait listens in the container's network namespace, as another service there would, and gives the port. Whoever
+// connects is told that it was caught.
+func (b *box) bait() (port string) {
+	b.Helper()
+	type answer struct {
+		l   net.Listener
+		err error
+	}
+	done := make(chan answer)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		l, err := b.listenHere()
+		done <- answer{l, err}
+	}()
+	a := <-done
+	b.must(a.err)
+	b.Cleanup(func() { a.l.Close() })
+	go func() {
+		for {
+			conn, err := a.l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n"+caught+"\n")
+				_ = conn.(*net.TCPConn).CloseWrite()
+				_, _ = io.Copy(io.Discard, conn) // closing with something unread would be a reset
+			}()
+		}
+	}()
+	_, port, err := net.SplitHostPort(a.l.Addr().String())
+	b.must(err)
+	return port
 }
 
 // listens waits until somebody takes connections.
@@ -99,6 +149,9 @@ func (t *talk) say(line, end string) (answer string) {
 	}
 	for {
 		l, err := t.in.ReadString('\n')
+		if err != nil && strings.Contains(answer, "* BYE") {
+			return answer
+		}
 		if err != nil {
 			t.Fatalf("%q: %v after %q", line, err, answer)
 		}

@@ -1,9 +1,11 @@
 package apps
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMail(t *testing.T) {
@@ -11,6 +13,33 @@ func TestMail(t *testing.T) {
 		name:  "mail",
 		ready: func(b *box) { b.listens("127.0.0.1:25"); b.listens("127.0.0.1:143") },
 		use:   useMail,
+		attacks: []attack{
+			{name: "the configuration changed by root", try: func(b *box) (bool, string) {
+				r := b.exec("0:0", "/usr/sbin/postconf", "-e", "mynetworks=0.0.0.0/0")
+				return r.code == 0, r.out
+			}, module: "files", about: "create /etc/postfix/main.cf.tmp", rule: "file /etc/postfix "},
+			{name: "mail sent to elsewhere by root", try: func(b *box) (bool, string) {
+				r := b.exec("0:0", "/usr/sbin/posttls-finger", "-c", "-t", "2", "[127.0.0.1]:"+b.bait())
+				return !strings.Contains(r.out, "Operation not permitted"), r.out
+			}, module: "sockets", about: "connect tcp 127.0.0.1:", rule: "no rule"},
+			{name: "another's file as a mail, by a link", try: func(b *box) (bool, string) {
+				b.must(os.Symlink("/srv/secret", b.path("rootfs/var/vmail/bob/new/1.link.mail")))
+				time.Sleep(1100 * time.Millisecond) // what the host changes shows within a second (package view)
+				bob := b.imap("bob", "builder")
+				bob.has(2)
+				said := bob.say("a FETCH 2 BODY[]", "a ")
+				return strings.Contains(said, "of nobody here"), said
+			}, module: "files", about: "open /srv/secret", rule: "no rule"},
+			{name: "all mail, by root", try: func(b *box) (bool, string) {
+				r := b.exec("0:0", "/usr/bin/grep", "-r", "hello", "/var/vmail")
+				return strings.Contains(r.out, "hello Bob"), r.out
+			}, module: "files", about: "opendir /var/vmail", rule: "no rule"},
+			{name: "a dropped program, by root", try: func(b *box) (bool, string) {
+				b.must(command("cp", b.path("rootfs/usr/bin/true"), b.path("rootfs/var/spool/postfix/dropped")))
+				r := b.exec("0:0", "/usr/bin/find", "/var/spool/postfix/dropped", "-exec", "{}", ";")
+				return r.code == 0 && r.out == "", r.out
+			}, module: "files", about: "exec /var/spool/postfix/dropped", rule: "file /var/spool/postfix "},
+		},
 	}.test(t)
 }
 

@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -10,6 +11,26 @@ func TestNginx(t *testing.T) {
 		name:  "nginx",
 		ready: func(b *box) { b.listens("127.0.0.1:80") },
 		use:   useNginx,
+		attacks: []attack{
+			{name: "a page outside of the site, by a mistake in an alias", try: func(b *box) (bool, string) {
+				status, body := b.ask("GET", "/files../private/keys", "")
+				return strings.Contains(body, "nobody outside"), status
+			}, module: "files", about: "open /var/www/private/keys", rule: "no rule"},
+			{name: "a connection to another service, by a mistake in a proxy", try: func(b *box) (bool, string) {
+				port := b.bait()
+				status, body := b.ask("GET", "/fetch?port="+port, "")
+				return strings.Contains(body, caught), status
+			}, module: "sockets", about: "connect tcp 127.0.0.1:", rule: "no rule"},
+			{name: "the server run as root with another log, to write to the site", try: func(b *box) (bool, string) {
+				r := b.exec("0:0", "/usr/sbin/nginx", "-t", "-g", "error_log /var/www/static/new.html;")
+				_, err := os.Stat(b.path("rootfs/var/www/static/new.html"))
+				return err == nil, r.out
+			}, module: "files", about: "create /var/www/static/new.html", rule: "file /var/www/static "},
+			{name: "a shell", try: func(b *box) (bool, string) {
+				r := b.exec("33:33", "/usr/bin/bash", "-c", "true")
+				return r.code == 0, r.out
+			}, module: "files", about: "exec /usr/bin/bash", rule: "file /usr "},
+		},
 	}.test(t)
 }
 
