@@ -34,16 +34,39 @@ func (c *Circles) Explain(user, file string, need policy.Perm) (Answer, error) {
 		if r == nil || r.owner == uid || r.Perm&wanted(need) == 0 {
 			continue
 		}
-		a.Allowed, a.Rule, a.Line, a.Hint = false, r.rule(), r.String(), r.hint()
-		taken := r.Perm
-		if taken&policy.Read != 0 {
-			taken |= policy.Execute
-		}
-		a.Has = (need &^ taken).String()
-		if name != file {
-			a.Decides = name
-		}
-		break
+		return r.refuses(user, file, name, need), nil
 	}
 	return a, nil
+}
+
+// refuses is the answer to somebody for whom it is not reserved, about one name of what file leads to.
+func (r *reserve) refuses(user, file, name string, need policy.Perm) Answer {
+	taken := r.Perm
+	if taken&policy.Read != 0 {
+		taken |= policy.Execute
+	}
+	a := Answer{
+		User: user, Path: file, Module: CircleName, Needed: need.String(), Has: (need &^ taken).String(),
+		Rule: r.rule(), Line: r.String(), Hint: r.hint(),
+	}
+	if name != file {
+		a.Decides = name
+	}
+	return a
+}
+
+// explainCircles says what circles decide without a container; ok is false if they refuse nothing.
+func explainCircles(list []policy.Circle, user, file string, need policy.Perm) (a Answer, ok bool) {
+	for _, c := range list {
+		if means(c.Owner, user) {
+			continue
+		}
+		for _, line := range c.Reserves {
+			if policy.Below(file, line.Path) && line.Perm&wanted(need) != 0 {
+				r := &reserve{Reserve: line, path: line.Path, user: c.Owner}
+				return r.refuses(user, file, file, need), true
+			}
+		}
+	}
+	return a, false
 }

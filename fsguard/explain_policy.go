@@ -24,6 +24,9 @@ func Explain(p *policy.Policy, user, file string, need policy.Perm) (Answer, err
 			return a.of(Name + ":" + l.Name), nil
 		}
 	}
+	if a, ok := explainCircles(p.Circles, user, file, need); ok {
+		return a, nil
+	}
 	return own, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"klw/hooks"
 	"klw/internal/policy"
 )
 
@@ -106,6 +107,47 @@ func TestExplainStack(t *testing.T) {
 			if a, err := Explain(parse(t, line+"\nfile /x read\n"), root, "/x", policy.Read); err != nil || !a.Allowed {
 				t.Errorf("%s asked about %s: %v %v", line, root, a, err)
 			}
+		}
+	}
+}
+
+// empty is a container in which there is nothing yet.
+type empty struct{ root }
+
+func (empty) Follow(path string) (hooks.File, string, []string, error) { return nil, path, nil, nil }
+
+// TestExplainCircles wants the same answer without a container and in one.
+func TestExplainCircles(t *testing.T) {
+	p := parse(t, `@general
+file /srv read write execute
+file /home read
+@circle bob
+reserve /srv/bob write
+reserve /srv/own read write
+@circle 33
+reserve /home/www write
+`)
+	b, _, err := BindPolicy(p, empty{}, people)
+	check(t, err)
+	for i, c := range []struct {
+		user, path string
+		need       policy.Perm
+		want       string
+	}{
+		{"root", "/srv/bob/x", policy.Read | policy.Execute, "allowed: read execute of /srv/bob/x for root (p:3: file /srv read write execute)"},
+		{"root", "/srv/bob/x", policy.Write, "refused: write of /srv/bob/x for root (p:6: reserve /srv/bob write)\n" +
+			"would be allowed by: being user bob, for whom it is reserved: reserve /srv/bob write"},
+		{"bob", "/srv/own", policy.Write, "allowed: write of /srv/own for bob (p:3: file /srv read write execute)"},
+		{"www-data", "/srv/own", policy.Execute, "refused: execute of /srv/own for www-data (p:7: reserve /srv/own read write)\n" +
+			"would be allowed by: being user bob, for whom it is reserved: reserve /srv/own read write"},
+		{"33", "/home/www", policy.Write, "refused: write of /home/www for 33 (p:4: file /home read)\nwould be allowed by: file /home/www read write"},
+	} {
+		a, err := Explain(p, c.user, c.path, c.need)
+		if err != nil || a.String() != c.want {
+			t.Errorf("%d: %v\n%s", i, err, a)
+		}
+		if got, err := b.Explain(c.user, c.path, c.need); err != nil || got != a {
+			t.Errorf("%d: %v\npolicy  %+v\nmodules %+v", i, err, a, got)
 		}
 	}
 }

@@ -34,6 +34,15 @@ func (u Users) decide(r seccomp.Refused) (seccomp.Answer, hooks.Verdict) {
 	return seccomp.Pass, hooks.Allow
 }
 
+// Explain says what becomes of a setuid by a task that is from in every respect, as the host counts, to an id of the
+// container. The kernel's own check, which wants CAP_SETUID, is another matter.
+func (u Users) Explain(from, to uint32) hooks.Verdict {
+	r := seccomp.Refused{Args: [6]uint64{uint64(to)}}
+	r.Call, r.UIDs = "setuid", [4]uint32{from, from, from, from}
+	_, v := u.decide(r)
+	return v
+}
+
 const (
 	sealHint  = `the policy line "seal off" would allow it: who has given up root in a sealed container doesn't get it back`
 	ownerHint = "nobody becomes the owner of a circle: start it as that user (process.user, or klw-runc exec --user)"

@@ -8,6 +8,18 @@ import (
 	"klw/internal/seccomp"
 )
 
+// TestExplain wants the answers that calls get.
+func TestExplain(t *testing.T) {
+	for _, c := range []struct {
+		from, to uint32
+		rule     string
+	}{{0, 0, ""}, {33, 0, "klw.policy:7"}, {0, 33, ""}, {0, 34, "klw.policy:9"}, {34, 34, ""}, {34, 33, ""}} {
+		if v := users().Explain(c.from, c.to); v.Rule != c.rule || v.Refused() != (c.rule != "") {
+			t.Errorf("%d to %d: %+v", c.from, c.to, v)
+		}
+	}
+}
+
 // TestUsers holds who may become whom.
 func TestUsers(t *testing.T) {
 	const none = ^uint32(0)

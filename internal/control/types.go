@@ -108,7 +108,8 @@ type EventsQuery struct {
 	Follow bool      `json:"follow,omitempty"`
 }
 
-// Question asks what the policy says. Kind is "file" (Path, Perm) or "socket" (Protocol, Action, Address).
+// Question asks what the policy says. Kind is "file" (Path, Perm), "socket" (Protocol, Action, Address) or "process"
+// (Action setuid with To, syscall with Call, or exec with Path).
 type Question struct {
 	Kind     string `json:"kind"`
 	User     string `json:"user,omitempty"` // name or uid; empty: somebody without rules of his own
@@ -117,6 +118,8 @@ type Question struct {
 	Protocol string `json:"protocol,omitempty"`
 	Action   string `json:"action,omitempty"`
 	Address  string `json:"address,omitempty"` // host:port, or @name
+	To       string `json:"to,omitempty"`      // the user to become
+	Call     string `json:"call,omitempty"`    // the name of a system call
 }
 
 // Answer says it.

@@ -40,6 +40,10 @@ func TestControlChannel(t *testing.T) {
 	if err := c.Call(ctx, control.MethodPolicyExplain, q, &a); err != nil || !a.Allowed || a.Rule != "klw.policy:7" {
 		t.Errorf("policy.explain: %v %+v", err, a)
 	}
+	q = control.Question{Kind: "process", Action: "setuid", User: "www", To: "root"}
+	if err := c.Call(ctx, control.MethodPolicyExplain, q, &a); err != nil || a.Allowed || a.Rule != "seal" {
+		t.Errorf("policy.explain: %v %+v", err, a)
+	}
 	var l control.Level
 	if err := c.Call(ctx, control.MethodLogLevel, control.Level{Level: "debug"}, &l); err != nil || l.Level != "debug" {
 		t.Errorf("log.level: %v %+v", err, l)

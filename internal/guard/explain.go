@@ -1,6 +1,9 @@
 package guard
 
 import (
+	"fmt"
+
+	"klw/hooks"
 	"klw/internal/control"
 	"klw/internal/guard/explain"
 	"klw/internal/handshake"
@@ -21,6 +24,13 @@ func (g *guard) explain(q control.Question) (control.Answer, error) {
 			return rules.Decide(q), nil
 		},
 		Users: g.users.UID,
+		Setuid: func(from, to uint32) (hooks.Verdict, error) {
+			id, ok := g.insideID(to)
+			if !ok {
+				return hooks.Verdict{}, fmt.Errorf("the container has no such user")
+			}
+			return g.becoming().Explain(from, id), nil
+		},
 	}.Answer(q)
 }
 

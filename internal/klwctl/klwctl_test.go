@@ -143,6 +143,8 @@ func TestPolicyFiles(t *testing.T) {
 	good, bad := filepath.Join(dir, "good.policy"), filepath.Join(dir, "bad.policy")
 	os.WriteFile(good, []byte("application x\n@general\nfile /usr read execute\nsocket tcp connect 10.0.0.0/8:5432\nsocket unix connect @bus*\n@user www\nfile /private read\nsocket tcp listen :80\n"), 0o600)
 	os.WriteFile(bad, []byte("application x\n@general\nfile usr read\nsocket tcp dance :1\n"), 0o600)
+	circles := filepath.Join(dir, "circles.policy")
+	os.WriteFile(circles, []byte("application x\n@general\nfile /home read write\n@circle bob\nreserve /home write\n"), 0o600)
 	for _, tc := range []struct {
 		code  int
 		parts []string
@@ -167,6 +169,19 @@ func TestPolicyFiles(t *testing.T) {
 		{exitcode.Usage, []string{"expected connect or listen"}, []string{"policy", "explain", good, "socket", "tcp", "dance", ":80"}},
 		{exitcode.Usage, []string{"expected ADDRESS:PORT"}, []string{"policy", "explain", good, "socket", "tcp", "connect", "host"}},
 		{exitcode.Usage, []string{"usage:"}, []string{"policy", "explain", good}},
+		{exitcode.Refused, []string{"setuid to root for www (seal)", `"seal off"`}, []string{"policy", "explain", good, "process", "setuid", "root", "--user", "www"}},
+		{0, []string{"allowed: setuid to root for 0"}, []string{"policy", "explain", good, "process", "setuid", "root", "--user", "0"}},
+		{0, []string{"allowed: setuid to www for users"}, []string{"policy", "explain", good, "process", "setuid", "www"}},
+		{exitcode.Refused, []string{"setuid to bob for root (" + circles + ":5)", "nobody becomes the owner"}, []string{"policy", "explain", circles, "process", "setuid", "bob", "--user", "root"}},
+		{0, []string{"allowed"}, []string{"policy", "explain", circles, "process", "setuid", "bob", "--user", "bob"}},
+		{exitcode.Refused, []string{circles + ":5: reserve /home write", "being user bob"}, []string{"policy", "explain", circles, "file", "/home/x", "write", "--user", "root"}},
+		{exitcode.Refused, []string{"refused (EPERM): mount (no rule)\nno policy can allow it: changes"}, []string{"policy", "explain", good, "process", "syscall", "mount"}},
+		{0, []string{"allowed: unshare", "\nrefused (EPERM): unshare that makes a namespace: "}, []string{"policy", "explain", good, "process", "syscall", "unshare"}},
+		{0, []string{"allowed: mq_open", "where the rule for the message queues is none"}, []string{"policy", "explain", good, "process", "syscall", "mq_open"}},
+		{exitcode.Usage, []string{"no system call"}, []string{"policy", "explain", good, "process", "syscall", "dance"}},
+		{0, []string{"good.policy:3"}, []string{"policy", "explain", good, "process", "exec", "/usr/bin/x"}},
+		{exitcode.Usage, []string{"expected setuid, syscall or exec"}, []string{"policy", "explain", good, "process", "dance", "x"}},
+		{exitcode.Usage, []string{"expected file, socket or process"}, []string{"policy", "explain", good, "process.", "dance", "x"}},
 	} {
 		want(t, tc.code, tc.parts, tc.args...)
 	}

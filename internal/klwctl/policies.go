@@ -36,10 +36,11 @@ func policyCommand() *cli.Command {
 			loadCommand(), clearCommand(), diffCommand(),
 			{
 				Name: "explain", Usage: "say whether something is allowed, and by which rule",
-				ArgsUsage: "ID|FILE file PATH PERMISSION... | ID|FILE socket tcp|udp|unix connect|listen ADDRESS",
+				ArgsUsage: "ID|FILE file PATH PERMISSION... | ID|FILE socket tcp|udp|unix connect|listen ADDRESS | ID|FILE process setuid USER|syscall NAME|exec PATH",
 				Description: "Asks the guard of a container, or a policy file. Exit code 5 says that it would be refused.\n\n" +
 					"Example:\n   klwctl policy explain apache-bundle file /etc/shadow read --user www-data\n" +
-					"   klwctl policy explain klw.policy socket tcp connect 10.0.0.1:5432",
+					"   klwctl policy explain klw.policy socket tcp connect 10.0.0.1:5432\n" +
+					"   klwctl policy explain apache-bundle process setuid root --user www-data",
 				Flags:         []cli.Flag{&cli.StringFlag{Name: "user", Usage: "for `USER`, a name or a number (else: a user without rules of his own)"}},
 				ShellComplete: completeIDs, Action: explainPolicy,
 			},
@@ -156,8 +157,12 @@ func question(c *cli.Command) (q control.Question, target string, err error) {
 		q.Path, q.Perm = args[2], strings.Join(args[3:], " ")
 	case q.Kind == "socket" && len(args) == 5:
 		q.Protocol, q.Action, q.Address = args[2], args[3], args[4]
-	default:
+	case q.Kind == "process" && len(args) == 4:
+		q.Action, q.To, q.Call, q.Path = args[2], args[3], args[3], args[3]
+	case q.Kind == "file", q.Kind == "socket", q.Kind == "process":
 		return q, "", wrong
+	default:
+		return q, "", usage("kind %q, expected file, socket or process", q.Kind)
 	}
 	return q, args[0], nil
 }

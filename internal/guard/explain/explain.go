@@ -19,6 +19,7 @@ type Asked struct {
 	Files   func(user, path string, need policy.Perm) (fsguard.Answer, error)
 	Sockets func(netguard.Question) (netguard.Answer, error)
 	Users   func(user string) (uint32, error) // ids of users by name or number
+	Setuid  func(from, to uint32) (hooks.Verdict, error)
 }
 
 // FromPolicy asks a policy without a container. Users' names are known as far as the policy names them, and no ids.
@@ -30,6 +31,9 @@ func FromPolicy(p *policy.Policy) Asked {
 		},
 		Sockets: func(q netguard.Question) (netguard.Answer, error) { return netguard.Decide(p, users, q) },
 		Users:   users,
+		Setuid: func(from, to uint32) (hooks.Verdict, error) {
+			return becoming(p, users).Explain(from, to), nil
+		},
 	}
 }
 
@@ -40,12 +44,18 @@ func namesOf(p *policy.Policy) func(string) (uint32, error) {
 	for _, l := range p.Stack {
 		sets = append(sets, l.RuleSet)
 	}
+	add := func(u policy.User) {
+		if _, known := ids[u.Name]; !known && !u.HasID {
+			ids[u.Name] = netguard.AnyUser - 2 - uint32(len(ids))
+		}
+	}
 	for _, s := range sets {
 		for _, l := range s.PerUser {
-			if _, known := ids[l.User.Name]; !known && !l.User.HasID {
-				ids[l.User.Name] = netguard.AnyUser - 2 - uint32(len(ids))
-			}
+			add(l.User)
 		}
+	}
+	for _, c := range p.Circles {
+		add(c.Owner)
 	}
 	return func(user string) (uint32, error) {
 		if id, err := strconv.ParseUint(user, 10, 32); err == nil {
@@ -65,8 +75,10 @@ func (a Asked) Answer(q control.Question) (control.Answer, error) {
 		return a.file(q)
 	case "socket":
 		return a.socket(q)
+	case "process":
+		return a.process(q)
 	}
-	return control.Answer{}, control.Errorf(control.CodeRequest, "kind %q, expected file or socket", q.Kind)
+	return control.Answer{}, control.Errorf(control.CodeRequest, "kind %q, expected file, socket or process", q.Kind)
 }
 
 func (a Asked) file(q control.Question) (control.Answer, error) {
@@ -79,10 +91,13 @@ func (a Asked) file(q control.Question) (control.Answer, error) {
 		return control.Answer{}, control.Errorf(control.CodeRequest, "%v", err)
 	}
 	if q.User == "" {
-		f.User = "users without rules of their own"
+		f.User = anybody
 	}
 	return control.Answer{Allowed: f.Allowed, Rule: f.Rule, Text: f.String(), Hint: f.Hint}, nil
 }
+
+// anybody is who is asked about where no user is.
+const anybody = "users without rules of their own"
 
 // Perm reads permission words.
 func Perm(words string) (policy.Perm, error) {
