@@ -28,14 +28,21 @@ func (k *kernel) stats() (s Stats, err error) {
 
 // resetCounters forgets what the self-test counted.
 func (k *kernel) resetCounters() error {
+	for which := range uint32(numCounters) {
+		if err := k.reset(which); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kernel) reset(which uint32) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
 		return fmt.Errorf("count the CPUs: %w", err)
 	}
-	for which := range uint32(numCounters) {
-		if err := k.Counters.Put(which, make([]uint64, cpus)); err != nil {
-			return fmt.Errorf("reset a counter: %w", err)
-		}
+	if err := k.Counters.Put(which, make([]uint64, cpus)); err != nil {
+		return fmt.Errorf("reset a counter: %w", err)
 	}
 	return nil
 }

@@ -44,6 +44,25 @@ type rawEvent struct {
 	Name     [108]byte
 }
 
+type rawUse struct {
+	UID      uint32
+	Port     uint16
+	Op       uint8
+	Protocol uint8
+	Family   uint8
+	Type     uint8
+	_        [2]uint8
+	Addr     [16]byte
+}
+
+type rawNameUse struct {
+	UID  uint32
+	Op   uint8
+	Len  uint8
+	_    [2]uint8
+	Name [108]byte
+}
+
 const (
 	inetFixedBits = (4 + 2 + 1 + 1 + 1 + 3) * 8 // of an inetKey: all but the address
 	unixFixedBits = (4 + 2 + 1 + 1) * 8         // of a unixKey: all but the name
@@ -51,12 +70,17 @@ const (
 
 	activeSet   = 1 // bits of the value in "active"
 	activeUsers = 2
+	activeLearn = 4
+
+	opSocket = 1 // of an event or a use, as enum operation
+	opBind   = 2
 )
 
 // Indices of "counters".
 const (
 	counterRefused = iota
 	counterLost
+	counterUnnoted
 	numCounters
 )
 

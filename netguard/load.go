@@ -40,6 +40,8 @@ type maps struct {
 	Events   *ebpf.Map `ebpf:"events"`
 	Counters *ebpf.Map `ebpf:"counters"`
 	Buckets  *ebpf.Map `ebpf:"buckets"`
+	Uses     *ebpf.Map `ebpf:"uses"`
+	NameUses *ebpf.Map `ebpf:"name_uses"`
 }
 
 // loadKernel makes the maps, puts the rules into them and gives the programs to the kernel, without attaching them.
@@ -84,7 +86,7 @@ func (k *kernel) makeMaps() error {
 func (k *kernel) loadPrograms() error {
 	all, err := ebpf.NewCollectionWithOptions(k.spec, ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
 		"inet_sets": k.Inet, "unix_sets": k.Unix, "active": k.Active, "flows": k.Flows, "events": k.Events,
-		"counters": k.Counters, "buckets": k.Buckets,
+		"counters": k.Counters, "buckets": k.Buckets, "uses": k.Uses, "name_uses": k.NameUses,
 	}})
 	if err != nil {
 		return fmt.Errorf("load the programs: %w", err)
@@ -98,7 +100,7 @@ func (k *kernel) close() {
 	for _, p := range k.programs {
 		p.Close()
 	}
-	for _, m := range []*ebpf.Map{k.Inet, k.Unix, k.Active, k.Flows, k.Events, k.Counters, k.Buckets} {
+	for _, m := range []*ebpf.Map{k.Inet, k.Unix, k.Active, k.Flows, k.Events, k.Counters, k.Buckets, k.Uses, k.NameUses} {
 		m.Close()
 	}
 }

@@ -21,6 +21,7 @@ type Options struct {
 	Observe hooks.Observer // is told each refusal, one after the other; may be nil
 	Users   Users          // for @user lists by name; nil if there are none
 	Lost    func(n uint64) // is told how many more refusals were lost; may be nil
+	Learn   bool           // begins to learn as soon as it is loaded, before anything could be refused
 }
 
 // Module is the module "sockets": hooks.Module and hooks.Kernel.
@@ -124,7 +125,10 @@ func (m *Module) Load() error {
 	if err != nil {
 		return fmt.Errorf("open the container's cgroup: %w", err)
 	}
-	if err = m.prepare(); err == nil {
+	if err = m.prepare(); err == nil && m.opts.Learn {
+		err = m.kernel.learn(true)
+	}
+	if err == nil {
 		if err = m.kernel.attach(cgroup); err == nil {
 			if err = m.kernel.attached(cgroup); err != nil {
 				err = errors.Join(err, m.kernel.detach(cgroup, hooksInOrder))

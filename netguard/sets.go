@@ -20,7 +20,7 @@ func (k *kernel) install(r *Rules) error {
 	if err := errors.Join(err, <-unixDone); err != nil {
 		return err
 	}
-	state := slot
+	state := slot | k.state&activeLearn
 	if r.hasUsers() {
 		state |= activeUsers
 	}

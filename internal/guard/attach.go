@@ -84,6 +84,11 @@ func (g *guard) attach(a handshake.Attach) error {
 	if g.sockets.err != nil {
 		return g.sockets.err
 	}
+	if g.setup.Learn {
+		g.changing.Lock()
+		g.noteSockets(g.socketRules.Load())
+		g.changing.Unlock()
+	}
 	if err := checkMember(g.setup.Cgroup, a.PID); err != nil {
 		return err
 	}
@@ -111,6 +116,7 @@ func (g *guard) loadSockets() error {
 	make := func() (hooks.Module, error) {
 		m, err := netguard.New(netguard.Options{
 			Policy: g.now.Load().policy, Cgroup: g.setup.Cgroup, Observe: g.modules.observe, Users: g.users.UID, Lost: g.log.Lose,
+			Learn: g.setup.Learn && g.state.Load() == stateStarting,
 		})
 		if err != nil {
 			return nil, err

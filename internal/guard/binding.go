@@ -48,7 +48,7 @@ func (b *binding) of(module string) *fsguard.Rules {
 func (g *guard) addFiles(s fsguard.Set) error {
 	m := fsguard.NewModule(s.Module, s.Rules)
 	if g.setup.Learn && g.state.Load() == stateStarting {
-		g.beginLesson(s.Module, m)
+		g.learnFiles(s.Module, m)
 	}
 	g.modules.add(m.Info(), mastersFiles, g.files, func() (hooks.Module, error) { return m, nil })
 	if err := g.modules.load(s.Module); err != nil {

@@ -122,6 +122,11 @@ func (m *modules) show() []control.Module {
 func (g *guard) changeModule(name, op string, change func(string) error) error {
 	g.changing.Lock()
 	defer g.changing.Unlock()
+	if op == audit.OpUnload {
+		if err := g.endLesson(name); err != nil {
+			return err
+		}
+	}
 	switch err := change(name); {
 	case err == nil:
 	case errors.Is(err, hooks.ErrDuplicate):

@@ -10,6 +10,11 @@ int sock_create(struct bpf_sock *sk)
 		return 1;
 	if (sk->type == SOCK_DGRAM && sk->protocol == IPPROTO_UDP)
 		return 1;
+	if (learning()) {
+		struct peer p = { .family = sk->family, .protocol = sk->protocol };
+		note_use(OP_SOCKET, sk->type, &p, (__u32)bpf_get_current_uid_gid());
+		return 1;
+	}
 	struct event *e = refusal(OP_SOCKET);
 	if (e) {
 		set_caller(e);
@@ -75,6 +80,10 @@ static __always_inline void resolve_any(struct peer *p)
 
 static __noinline int refuse_address(__u8 op, const struct peer *p, struct bpf_sock_addr *ctx)
 {
+	if (learning()) {
+		note_use(op, ctx->type, p, (__u32)bpf_get_current_uid_gid());
+		return 1;
+	}
 	struct event *e = refusal(op);
 	if (e) {
 		set_caller(e);
@@ -114,6 +123,8 @@ static __noinline int decide_peer(struct bpf_sock_addr *ctx, struct peer *p, __u
 	struct bpf_sock *sk = ctx->sk;
 	if (p->protocol == IPPROTO_UDP && sk && sk->src_port && known_flow(p, 0, sk->src_port))
 		return 1;
+	if (learning()) /* what comes back is an answer */
+		note_flow(p, bpf_get_socket_cookie(ctx), 0);
 	return refuse_address(op, p, ctx);
 }
 

@@ -33,6 +33,7 @@ typedef long long __s64;
 #define bpf_htonl(x) __builtin_bswap32(x)
 
 enum {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
@@ -41,6 +42,8 @@ enum {
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_F_NO_PREALLOC = 1,
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
+	EEXIST = 17,
 };
 
 enum {

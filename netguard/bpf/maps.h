@@ -69,6 +69,7 @@ struct {
 
 #define ACTIVE_SET 1   /* which of the two sets */
 #define ACTIVE_USERS 2 /* it has rules for single users */
+#define ACTIVE_LEARN 4 /* everything passes, and what is used is noted */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -98,6 +99,40 @@ struct {
 	__type(value, __u64); /* time last seen */
 } flows SEC(".maps");
 
+/* What was used while learning, each once. The value says nothing. */
+struct use {
+	__u32 uid;
+	__u16 port;
+	__u8 op;
+	__u8 protocol;
+	__u8 family;
+	__u8 type;
+	__u8 pad[2];
+	__u8 addr[16];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct use);
+	__type(value, __u32);
+} uses SEC(".maps");
+
+struct name_use {
+	__u32 uid;
+	__u8 op;
+	__u8 len;
+	__u8 pad[2];
+	__u8 name[108];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct name_use);
+	__type(value, __u32);
+} name_uses SEC(".maps");
+
 /* A refusal. Unnamed protocols have the number of the IP header or of the socket. */
 struct event {
 	__u32 pid; /* 0: a packet, nobody in particular */
@@ -120,7 +155,7 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } events SEC(".maps");
 
-enum counter { REFUSED, LOST, COUNTERS };
+enum counter { REFUSED, LOST, UNNOTED, COUNTERS };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, COUNTERS);

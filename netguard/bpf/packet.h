@@ -106,6 +106,10 @@ __global long parse(struct __sk_buff *skb, struct packet *p, int direction)
 
 static __noinline int refuse_packet(struct __sk_buff *skb, __u8 op, const struct packet *p, const struct peer *who)
 {
+	if (learning()) {
+		note_use(op, 0, who, bpf_get_socket_uid(skb));
+		return 1;
+	}
 	struct event *e = refusal(op);
 	if (e) {
 		e->uid = bpf_get_socket_uid(skb);
@@ -188,6 +192,13 @@ static __always_inline int own_address(const struct packet *p)
 	return s[0] == d[0] && s[1] == d[1];
 }
 
+/* Who has sent may be answered. */
+static __always_inline void note_sender(struct __sk_buff *skb, const struct packet *p)
+{
+	if (skb->ifindex != LOOPBACK_IFINDEX || own_address(p))
+		note_flow(&p->src, 0, p->dst.port);
+}
+
 /*
  * A packet for a listening TCP socket, or for one that was never bound by the application, is where listening shows:
  * there is no hook on listen(), and listen() without bind() binds by itself.
@@ -211,11 +222,12 @@ int ingress(struct __sk_buff *skb)
 	if (p.protocol != IPPROTO_UDP)
 		return refuse_packet(skb, OP_LISTEN, &p, &p.dst);
 	if (allowed(LISTEN, &p.dst, uid)) {
-		if (skb->ifindex != LOOPBACK_IFINDEX || own_address(&p))
-			note_flow(&p.src, 0, p.dst.port);
+		note_sender(skb, &p);
 		return 1;
 	}
 	if (allowed(CONNECT, &p.src, uid) || known_flow(&p.src, bpf_get_socket_cookie(skb), 0))
 		return 1;
+	if (learning())
+		note_sender(skb, &p);
 	return refuse_packet(skb, OP_LISTEN, &p, &p.dst);
 }

@@ -31,8 +31,48 @@ static __always_inline int look_up(void *set, struct inet_key *key, __u16 port)
 	return bpf_map_lookup_elem(set, key) != 0;
 }
 
-/* Is there a rule for everybody or for this user? */
-__global long allowed(__u8 action, const struct peer *p, __u32 uid)
+static __always_inline void count(__u32 which)
+{
+	__u64 *n = bpf_map_lookup_elem(&counters, &which);
+	if (n)
+		__sync_fetch_and_add(n, 1);
+}
+
+static __always_inline int learning(void)
+{
+	return (active_set() & ACTIVE_LEARN) != 0;
+}
+
+/* Puts a use into its map, once. */
+static __always_inline void note(void *map, const void *use)
+{
+	__u32 one = 1;
+
+	if (!bpf_map_lookup_elem(map, use)) {
+		long err = bpf_map_update_elem(map, use, &one, BPF_NOEXIST);
+		if (err && err != -EEXIST)
+			count(UNNOTED);
+	}
+}
+
+__global long note_use(__u8 op, __u8 type, const struct peer *p, __u32 uid)
+{
+	struct use use = {};
+
+	if (!p)
+		return 0;
+	use.uid = uid;
+	use.port = p->port;
+	use.op = op;
+	use.protocol = p->protocol;
+	use.family = p->family;
+	use.type = type;
+	__builtin_memcpy(use.addr, p->addr, 16);
+	note(&uses, &use);
+	return 0;
+}
+
+static __always_inline long find_rule(__u8 action, const struct peer *p, __u32 uid)
 {
 	__u32 state = active_set(), slot = state & ACTIVE_SET;
 	void *set = bpf_map_lookup_elem(&inet_sets, &slot);
@@ -52,6 +92,16 @@ __global long allowed(__u8 action, const struct peer *p, __u32 uid)
 		return NOTHING;
 	key.uid = uid;
 	return look_up(set, &key, p->port) ? OWN : NOTHING;
+}
+
+/* Is there a rule for everybody or for this user? */
+__global long allowed(__u8 action, const struct peer *p, __u32 uid)
+{
+	long found = find_rule(action, p, uid);
+
+	if (found && learning())
+		note_use(action == LISTEN ? OP_LISTEN : OP_CONNECT, 0, p, uid);
+	return found;
 }
 
 static __always_inline void fill_flow(struct flow_key *key, const struct peer *p, __u64 cookie, __u16 local)
@@ -88,13 +138,6 @@ __global long known_flow(const struct peer *p, __u64 cookie, __u16 local)
 	fill_flow(&key, p, cookie, local);
 	__u64 *seen = bpf_map_lookup_elem(&flows, &key);
 	return seen && bpf_ktime_get_ns() - *seen < FLOW_NS;
-}
-
-static __always_inline void count(__u32 which)
-{
-	__u64 *n = bpf_map_lookup_elem(&counters, &which);
-	if (n)
-		__sync_fetch_and_add(n, 1);
 }
 
 static __always_inline int within_rate(void)

@@ -31,6 +31,14 @@ static __always_inline int allowed_name(struct unix_key *key, __u32 len)
 	return look_up_name(set, key, len);
 }
 
+static __noinline void note_name(const struct unix_key *key, __u32 len, __u8 op)
+{
+	struct name_use use = { .uid = (__u32)bpf_get_current_uid_gid(), .op = op, .len = len };
+
+	__builtin_memcpy(use.name, key->name, sizeof(use.name));
+	note(&name_uses, &use);
+}
+
 static __noinline int decide_name(struct bpf_sock_addr *ctx, __u8 op)
 {
 	struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
@@ -48,7 +56,12 @@ static __noinline int decide_name(struct bpf_sock_addr *ctx, __u8 op)
 	len -= 3;
 	if (len > 107 || bpf_probe_read_kernel(key.name, len, addr + 3))
 		return 0;
-	if (allowed_name(&key, len))
+	int found = allowed_name(&key, len);
+	if (learning()) {
+		note_name(&key, len, op);
+		return 1;
+	}
+	if (found)
 		return 1;
 	struct event *e = refusal(op);
 	if (e) {

@@ -70,13 +70,22 @@ func Build(u Uses, o Options) (*Proposal, error) {
 	b.takeFiles(u.Files)
 	b.moveTrees(u.Ties)
 	b.fold()
-	b.tie(u.Ties)
-	b.dropEqual()
-	final := b.rules()
-	aliases := b.allowLinks(final)
+	final, aliases := b.settle(u.Ties)
 	out := b.emit(final, aliases)
 	b.sockets(u.Sockets, out)
 	return b.finish(u, out), nil
+}
+
+// settle makes what depends on each other agree: links may take rules for folders, which may part tied places.
+func (b *builder) settle(ties []Tie) (final *lists, aliases []alias) {
+	for more := true; more; { // permissions only grow, so this ends
+		b.tie(ties)
+		b.dropEqual()
+		final = b.rules()
+		aliases, more = b.allowLinks(final)
+	}
+	b.tellApart(final, ties)
+	return final, aliases
 }
 
 // builder makes one proposal.
@@ -139,10 +148,10 @@ func (b *builder) lead(p string) {
 	}
 }
 
-// children gives the nodes right below a folder, sorted.
+// children gives the nodes right below a folder that a rule for the folder would reach, sorted.
 func (b *builder) children(dir string) (list []string) {
 	for _, p := range b.kids[dir] {
-		if b.nodes[p] != nil {
+		if b.nodes[p] != nil && !b.old.ruledAt(p) {
 			list = append(list, p)
 		}
 	}
@@ -150,7 +159,8 @@ func (b *builder) children(dir string) (list []string) {
 	return list
 }
 
-// below gives the nodes strictly below a folder, sorted.
+// below gives the nodes strictly below a folder that a rule for the folder would reach, sorted: between there is no rule
+// in force.
 func (b *builder) below(dir string) []string {
 	list := b.gather(dir, nil)
 	slices.Sort(list)
@@ -159,6 +169,9 @@ func (b *builder) below(dir string) []string {
 
 func (b *builder) gather(dir string, list []string) []string {
 	for _, p := range b.kids[dir] {
+		if b.old.ruledAt(p) {
+			continue
+		}
 		if b.nodes[p] != nil {
 			list = append(list, p)
 		}
@@ -200,15 +213,27 @@ func (b *builder) takeFiles(uses []Use) {
 		if u.Kind&Special != 0 {
 			u.User = Everybody
 		}
-		if u.Perm&^b.old.has(u.User, u.Path) == 0 {
+		lacks := b.lacks(u)
+		if lacks == policy.None {
 			continue
 		}
-		if c := b.old.closes(u.User, u.Path, u.Perm&^b.old.has(u.User, u.Path)); c != nil {
+		if c := b.old.closes(u.User, u.Path, lacks); c != nil {
 			b.omit(u.User, u.Perm, u.Path, c.rule)
 			continue
 		}
 		b.take(u)
 	}
+}
+
+// lacks gives what the policy in force refuses of a use; of everybody's, what it refuses anybody.
+func (b *builder) lacks(u Use) policy.Perm {
+	lacks := u.Perm &^ b.old.has(u.User, u.Path)
+	if u.User == Everybody {
+		for uid := range b.old.user {
+			lacks |= u.Perm &^ b.old.has(uid, u.Path)
+		}
+	}
+	return lacks
 }
 
 func (b *builder) take(u Use) {
@@ -226,7 +251,9 @@ func (b *builder) take(u Use) {
 	switch {
 	case u.Kind&Special != 0:
 		n.because("a FIFO or a socket: the kernel asks nobody who opens it, so everybody may or nobody")
-	case u.Kind&Made != 0 || u.Kind&Folder == 0:
+	case u.Kind&Folder == 0:
+	case u.Kind&Made != 0:
+		n.because("the application made this folder")
 	case u.Kind&Listed != 0 && u.Perm&policy.Write != 0:
 		n.because("the folder was listed and changed, and a rule for it covers what is below")
 	case u.Kind&Listed != 0:
@@ -238,7 +265,7 @@ func (b *builder) take(u Use) {
 
 // unruled says why a use gets no rule, or "".
 func (b *builder) unruled(u Use) string {
-	if u.Kind&Folder != 0 && u.Kind&Made == 0 && top(u.Path) {
+	if u.Kind&Folder != 0 && (u.Kind&Made == 0 || u.Path == "/") && top(u.Path) {
 		return "a rule for this folder would cover all that is below"
 	}
 	if b.o.Ruled != nil && !b.o.Ruled(u.Path) {

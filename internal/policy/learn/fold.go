@@ -64,10 +64,11 @@ func (b *builder) moveTrees(ties []Tie) {
 // fold goes through the folders, the deepest first.
 func (b *builder) fold() {
 	for _, dir := range b.folders() {
-		if !b.foldable(dir) && !b.ownFolder(dir) {
+		if b.ownFolder(dir) && !b.old.touches(dir) {
+			b.foldOwn(dir)
+		} else if !b.foldable(dir) {
 			continue
 		}
-		b.foldOwn(dir)
 		b.foldTemporary(dir)
 		b.foldMany(dir)
 		b.foldTree(dir)
@@ -100,17 +101,11 @@ func (b *builder) ownFolder(dir string) bool {
 
 // foldOwn: what is in a folder that the application made is the application's.
 func (b *builder) foldOwn(dir string) {
-	if !b.ownFolder(dir) {
-		return
-	}
-	count := 0
 	for _, p := range b.below(dir) {
 		if b.nodes[p].class()&policy.Execute == 0 {
-			count += max(1, b.nodes[p].files)
 			b.merge(p, dir)
 		}
 	}
-	b.nodes[dir].because("the application made this folder")
 }
 
 // foldTemporary: files with made-up names will have others the next time.
@@ -266,13 +261,10 @@ func (b *builder) covered(p string, n *node, at string, above *node) bool {
 
 // above gives the nearest node above a path, unless a rule in force lies between.
 func (b *builder) above(p string) (string, *node) {
-	for p != "/" {
+	for p != "/" && !b.old.ruledAt(p) {
 		p = path.Dir(p)
 		if n := b.nodes[p]; n != nil {
 			return p, n
-		}
-		if b.old.ruledAt(p) {
-			return "", nil
 		}
 	}
 	return "", nil

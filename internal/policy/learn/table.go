@@ -38,12 +38,10 @@ type Tie struct {
 
 // Socket is a use of a socket.
 type Socket struct {
-	User     uint32
-	Protocol policy.Protocol // 0: one that no rule can be about
-	Action   policy.SocketAction
-	Bound    bool // by bind, whose address is as the application gave it
-	Rule     policy.SocketRule
-	Text     string // in words, where no rule can be about it
+	User  uint32
+	Rule  policy.SocketRule // the narrowest that allows it, by address and port; Protocol 0: none can
+	Bound bool              // by bind: the address is as the application gave it, none if that was every address
+	Text  string            // in words, where no rule can allow it
 }
 
 // Uses is all that was recorded.

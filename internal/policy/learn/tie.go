@@ -20,7 +20,10 @@ func (b *builder) tie(ties []Tie) {
 			}
 		}
 	}
-	l := b.rules()
+}
+
+// tellApart tells which places could not be made equal.
+func (b *builder) tellApart(l *lists, ties []Tie) {
 	for _, t := range ties {
 		if b.differ(l, t) || t.Folder && (l.below(t.A) || l.below(t.B)) {
 			b.out.Omitted = append(b.out.Omitted, "moves from "+word(t.A)+" to "+word(t.B)+
