@@ -107,8 +107,9 @@ func follow(links map[string]string, p string) (at string, via []string) {
 	return at, via
 }
 
-// parseUses reads lines: USER PERM[+PERM] PATH [KIND…], tie A B [folder], link NAME TARGET.
+// parseUses reads lines: USER PERM[+PERM] PATH [KIND…], tie A B [folder], link NAME TARGET, socket ….
 func parseUses(t *testing.T, text string) (u learn.Uses, links map[string]string) {
+	var sockets []learn.Socket
 	table, links := learn.NewTable(1000), map[string]string{}
 	kinds := map[string]learn.Kind{"folder": learn.Folder, "listed": learn.Folder | learn.Listed, "link": learn.Link,
 		"made": learn.Made, "special": learn.Special}
@@ -120,6 +121,8 @@ func parseUses(t *testing.T, text string) (u learn.Uses, links map[string]string
 			table.Tie(learn.Tie{A: f[1], B: f[2], Folder: len(f) > 3})
 		case f[0] == "link":
 			links[f[1]] = f[2]
+		case f[0] == "socket":
+			sockets = append(sockets, parseSocket(t, f))
 		case f[0] == "nameless":
 			table.Nameless()
 		default:
@@ -138,7 +141,30 @@ func parseUses(t *testing.T, text string) (u learn.Uses, links map[string]string
 			}
 		}
 	}
-	return table.Uses(), links
+	u = table.Uses()
+	u.Sockets = sockets
+	return u, links
+}
+
+// parseSocket reads: socket USER [bound] RULE, or socket USER odd TEXT.
+func parseSocket(t *testing.T, f []string) learn.Socket {
+	s := learn.Socket{User: user(f[1]), Bound: f[2] == "bound"}
+	if f[2] == "odd" {
+		s.Text = strings.Join(f[3:], " ")
+		return s
+	}
+	rule := strings.Join(f[len(f)-3:], " ")
+	port0 := strings.HasSuffix(rule, ":0")
+	if port0 {
+		rule = strings.TrimSuffix(rule, "0") + "*"
+	}
+	p, err := policy.Parse("use", []byte("application use\n@general\nsocket "+rule+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Rule = p.General.Sockets[0]
+	s.Rule.Pos = policy.Pos{}
+	return s
 }
 
 func user(name string) uint32 {
