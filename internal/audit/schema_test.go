@@ -40,18 +40,19 @@ func TestSchemaDescribesEvent(t *testing.T) {
 			t.Errorf("field %s isn't described", name)
 		}
 		want := "string"
-		if event.Field(i).Type.Kind() == reflect.Uint32 || event.Field(i).Type.Kind() == reflect.Uint64 {
+		if event.Field(i).Type.Kind() == reflect.Uint32 || event.Field(i).Type.Kind() == reflect.Uint64 ||
+			event.Field(i).Type == reflect.TypeFor[OptionalID]() {
 			want = "integer"
 		}
 		if p.Type != want {
 			t.Errorf("field %s is %q in the schema, want %q", name, p.Type, want)
 		}
-		if required := slices.Contains(schema.Required, name); required == (option == "omitempty") {
+		if required := slices.Contains(schema.Required, name); required == (option == "omitempty" || option == "omitzero") {
 			t.Errorf("field %s: required is %v", name, required)
 		}
 		delete(schema.Properties, name)
 		if name == "operation" {
-			checkEnum(t, p.Enum, append(operationNames(), OpStart, OpStop, OpLoad, OpUnload, OpRevoke, OpEvents))
+			checkEnum(t, p.Enum, append(operationNames(), OpStart, OpStop, OpLoad, OpUnload, OpRevoke, OpLearn, OpEnforce, OpEvents))
 		}
 		if name == "decision" {
 			checkEnum(t, p.Enum, []string{Refused, Audit, Notice, Lost})
