@@ -1,5 +1,5 @@
-// Package fsguard is the module of the file rules (MISSION.md B1-B6): it decides, for every operation that an
-// application asks of a view, whether the policy allows it.
+// Package fsguard has the modules of the file rules (MISSION.md B1-B6) and of circles (C): they decide, for every
+// operation that an application asks of a view, whether the policy allows it.
 //
 // # Concepts
 //
@@ -9,7 +9,8 @@
 // path components for each user with a list of its own and one for everybody else; a name is decided by one walk down.
 //
 // [BindPolicy] does so for a whole policy: its own rules and those of each policy stacked on it are a [Module] each,
-// whose refusals add up.
+// whose refusals add up, and its circles are one more, a [CircleModule]. That gives nothing: it refuses what a circle
+// reserves to everybody but its owner, root included, whatever the rules give. Each kind keeps to its own lists.
 //
 // # Guarantees
 //
@@ -25,7 +26,16 @@
 //  7. The time of a decision does not depend on how many rules there are, and an allowed call makes no garbage but the
 //     list of names that the server gives.
 //  8. The application doesn't choose what a rule is about: it can't put a symbolic link where a rule's path goes through,
-//     and a rule that goes through one which it may replace is not bound.
+//     and a rule that goes through one which it may replace is not bound. The same holds for circles.
+//  9. What a rule makes immutable nobody is given write on by any rule of its module, with links followed.
+//  10. An object with any name in a circle is reserved, under all its names; a name is, whether there is something or
+//     not. Nobody but the owner makes, removes, replaces or changes anything there, and where reading is reserved, reads,
+//     lists or executes it. Nothing that leads there is moved or replaced by anybody.
+//  11. Names don't move out of a circle: not by the owner either (EXDEV, so that tools copy). Into it the owner moves what
+//     nobody else can reach: a file with no other name, which nobody else has open, or is about to open, in a way that is
+//     reserved there. So a file that is replaced by rename stays reserved.
+//  12. No two lines of circles are about one object: lines that turn out to be, by links, hard links or folders that are
+//     bound twice, are not bound.
 //
 // # Dangers
 //
@@ -33,6 +43,16 @@
 // last name those that it had (hooks.Former), else temporary files without a name are refused.
 //
 // A view's server tells the names that nobody has looked up only if it is told to find them (view.Server.KnowAllNames).
+//
+// Circles go by who calls. Nobody becomes the owner of one by setuid (hooks/seal), but who could make an owner's process do
+// something acts as the owner: what he executes should be nobody else's to write, and nobody may trace him (runtime
+// takes CAP_SYS_PTRACE).
+//
+// What somebody has open already when circles are bound stays open; BindPolicy warns of the files that lines name.
+//
+// FIFOs and sockets are opened by the kernel, with one answer for all: what is reserved of them nobody has.
+//
+// Lock order: marks.mu is held alone.
 //
 // Rules are never changed; a Module has one pointer to those in force, which [Module.Swap] exchanges between two calls.
 package fsguard
