@@ -23,7 +23,7 @@ func changeAttempts() {
 		return swap()
 	})
 	add("truncate-reading", "truncate content by opening it to read with O_TRUNC", func(string) error {
-		return restoring(icon, func() error {
+		return restoring(func() error {
 			fd, err := unix.Open(icon, unix.O_RDONLY|unix.O_TRUNC, 0)
 			if err != nil {
 				return err
@@ -32,16 +32,16 @@ func changeAttempts() {
 		})
 	})
 	add("fchmod", "change the mode of content through a descriptor opened to read", func(string) error {
-		return reading(icon, func(fd int) error { return unix.Fchmod(fd, 0o644) })
+		return reading(func(fd int) error { return unix.Fchmod(fd, 0o644) })
 	})
 	add("fchown", "give content away through a descriptor opened to read", func(string) error {
-		return reading(icon, func(fd int) error { return unix.Fchown(fd, 0, 0) })
+		return reading(func(fd int) error { return unix.Fchown(fd, 0, 0) })
 	})
 	add("futimes", "set back the times of content through a descriptor opened to read", func(string) error {
-		return reading(icon, func(fd int) error { return unix.Futimes(fd, []unix.Timeval{{Sec: 1}, {Sec: 1}}) })
+		return reading(func(fd int) error { return unix.Futimes(fd, []unix.Timeval{{Sec: 1}, {Sec: 1}}) })
 	})
 	add("fsetxattr", "hang an attribute on content through a descriptor opened to read", func(string) error {
-		return reading(icon, func(fd int) error {
+		return reading(func(fd int) error {
 			if err := unix.Fsetxattr(fd, "user.mine", []byte("1"), 0); err != nil {
 				return err
 			}
@@ -87,8 +87,9 @@ const (
 	readOnlyProgram = "/etc/apache2/program"
 )
 
-func reading(path string, change func(fd int) error) error {
-	fd, err := unix.Open(path, unix.O_RDONLY, 0)
+// reading changes the icon through a descriptor opened to read.
+func reading(change func(fd int) error) error {
+	fd, err := unix.Open(icon, unix.O_RDONLY, 0)
 	if err != nil {
 		return setupFailed("open for reading", err)
 	}

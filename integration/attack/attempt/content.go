@@ -58,7 +58,7 @@ func contentAttempts() {
 			return setupFailed("write", err)
 		}
 		defer os.Remove(own)
-		return restoring(icon, func() error { return os.Rename(own, icon) })
+		return restoring(func() error { return os.Rename(own, icon) })
 	})
 	add("rename-folder", "rename the folder above content away and put another in its place", func(string) error {
 		dir := filepath.Dir(icon)
@@ -72,7 +72,7 @@ func contentAttempts() {
 		return tmpfileLink(filepath.Join(filepath.Dir(icon), "planted.gif"))
 	})
 	add("truncate", "truncate content by its path", func(string) error {
-		return restoring(icon, func() error { return os.Truncate(icon, 0) })
+		return restoring(func() error { return os.Truncate(icon, 0) })
 	})
 	add("mmap-write", "store to content through a shared mapping", func(string) error { return mapped(page) })
 	add("mprotect-write", "map content opened for reading, then make the mapping writable", func(string) error { return reprotected(page) })
@@ -109,16 +109,16 @@ func viaName(kind string, link func(name string) error) error {
 	return deface(name)
 }
 
-// restoring runs an attack that destroys path and puts its content back.
-func restoring(path string, attack func() error) error {
-	old, err := os.ReadFile(path)
+// restoring runs an attack that destroys the icon and puts its content back.
+func restoring(attack func() error) error {
+	old, err := os.ReadFile(icon)
 	if err != nil {
 		return setupFailed("read", err)
 	}
 	if err := attack(); err != nil {
 		return err
 	}
-	return os.WriteFile(path, old, 0o644)
+	return os.WriteFile(icon, old, 0o644)
 }
 
 func tmpfileLink(target string) error {

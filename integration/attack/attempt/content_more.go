@@ -45,7 +45,7 @@ func moreContentAttempts() {
 		return unix.Removexattr(icon, "user.mine")
 	})
 	add("fallocate", "punch a hole into content", func(string) error {
-		return restoring(icon, func() error {
+		return restoring(func() error {
 			fd, err := unix.Open(icon, unix.O_WRONLY, 0)
 			if err != nil {
 				return err
