@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"klw/internal/policy"
 )
@@ -15,9 +16,14 @@ func TestReferenceDecisions(t *testing.T) {
 	check(t, err)
 	var p *policy.Policy
 	asked := 0
-	for _, b := range regexp.MustCompile("(?s)```(policy|decisions)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+	folder := fstest.MapFS{}
+	for _, b := range regexp.MustCompile("(?s)```(policy|decisions|file [^\n]*)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if name, ok := strings.CutPrefix(b[1], "file "); ok {
+			folder[name] = &fstest.MapFile{Data: []byte(b[2])}
+			continue
+		}
 		if b[1] == "policy" {
-			p, err = policy.Parse("p", []byte(b[2]))
+			p, err = policy.ParseWith("p", []byte(b[2]), policy.FolderResolver(folder))
 			check(t, err)
 			continue
 		}
@@ -26,7 +32,7 @@ func TestReferenceDecisions(t *testing.T) {
 			decision(t, p, line)
 		}
 	}
-	if asked < 10 {
+	if asked < 30 {
 		t.Errorf("only %d decisions", asked)
 	}
 }
