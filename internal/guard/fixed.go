@@ -18,7 +18,9 @@ func (g *guard) replaceable(p *policy.Policy, cleared bool) error {
 			why = append(why, fmt.Sprintf("module %s is unloaded, so its rules would not be in force: klwctl module load %s %s, then load the policy", name, g.setup.ID, name))
 		}
 	}
-	if !cleared {
+	if cleared {
+		why = append(why, g.learning()...)
+	} else {
 		why = append(why, fixed(g.policy, p, g.kernelMount)...)
 	}
 	if hold := g.circlesHold(p); hold != "" {
@@ -28,6 +30,17 @@ func (g *guard) replaceable(p *policy.Policy, cleared bool) error {
 		return control.Errorf(control.CodeConflict, "%s", strings.Join(why, "\n"))
 	}
 	return nil
+}
+
+// learning says which modules refuse nothing, whatever their rules are.
+func (g *guard) learning() (list []string) {
+	for name, l := range g.lessons {
+		if l.until.IsZero() {
+			list = append(list, fmt.Sprintf("module %s learns, and refuses nothing: klwctl policy learn %s --stop", name, g.setup.ID))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // ruled are the modules that decide by the policy's rules.
@@ -60,6 +73,7 @@ func fixed(old, p *policy.Policy, kernel func(path string) string) (why []string
 		}
 	}
 	was, is := kernelRules(old, kernel), kernelRules(p, kernel)
+	why = append(why, executing(old, p, was)...)
 	for _, r := range is {
 		if !slices.ContainsFunc(was, r.same) {
 			why = append(why, fmt.Sprintf("%s: %s is about %s, which the container has from the kernel, and became options of the mount: %s", r.Pos, r, kernel(r.Path), restart))
@@ -68,6 +82,22 @@ func fixed(old, p *policy.Policy, kernel func(path string) string) (why []string
 	for _, r := range was {
 		if !slices.ContainsFunc(is, r.same) {
 			why = append(why, fmt.Sprintf("%s: %s (%s) became options of the mount that the container has from the kernel: keep the rule, %s", p.Name, r, r.Pos.Rule(), restart))
+		}
+	}
+	return why
+}
+
+// executing says which stacked policies are new and would take execute from a tmpfs, where what no rule is about is not
+// executed.
+func executing(old, p *policy.Policy, was []kernelRule) (why []string) {
+	for _, l := range p.Stack {
+		if slices.ContainsFunc(old.Stack, func(o policy.Layer) bool { return o.Name == l.Name }) {
+			continue
+		}
+		for _, r := range was {
+			if r.list == "" && r.Perm&policy.Execute != 0 {
+				why = append(why, fmt.Sprintf("%s: the stacked policy %s has no rule for %s, where %s gives execute as an option of the mount: %s", l.Pos, l.Name, r.Path, r.Pos.Rule(), restart))
+			}
 		}
 	}
 	return why

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"klw/internal/audit"
@@ -63,7 +64,7 @@ func (g *guard) replacePolicy(ctx context.Context, texts policy.Texts, p *policy
 		PID: by.PID, UID: by.UID, Comm: commandOf(by.PID), Operation: audit.OpLoad, Module: "policy", Decision: audit.Notice,
 		Hint: "in force is " + what,
 	})
-	return control.PolicyLoaded{Policy: texts.File, Warnings: b.warnings, Revoked: revoked}, nil
+	return control.PolicyLoaded{Policy: texts.File, Warnings: slices.Concat(b.warnings, g.learning()), Revoked: revoked}, nil
 }
 
 // commandOf gives a process's command name, as far as it is there still.

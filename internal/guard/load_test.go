@@ -187,14 +187,45 @@ func TestKernelRulesStay(t *testing.T) {
 	for text, want := range map[string]string{
 		guardtest.Policy:                      "file /run read write (klw.policy:8) became options of the mount",
 		guardtest.Policy + "file /run read\n": "klw.policy:8:1: file /run read is about /run, which the container has from the kernel",
-		guardtest.Policy + "file /run read write\n@user root\nfile /proc/1 read\n": "klw.policy:10:1: file /proc/1 read is about /proc",
-		guardtest.Policy + "# another line\nfile /run read write\n":                "",
+		guardtest.Policy + "file /run read write\n@user root\nfile /proc/1 read\n":                         "klw.policy:10:1: file /proc/1 read is about /proc",
+		strings.Replace(guardtest.Policy, "@general", "stack low\n@general", 1) + "file /run read write\n": "",
+		guardtest.Policy + "# another line\nfile /run read write\n":                                        "",
 	} {
-		_, err := load(t, c, f.Texts(text))
+		texts := f.Texts(text)
+		texts.Included = map[string]string{"low.policy": low}
+		_, err := load(t, c, texts)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n%v, want %s", text, err, want)
 		}
 	}
+}
+
+// TestLearningIsSaid: rules of a module that learns refuse nothing. A load says so, and a clear can't be.
+func TestLearningIsSaid(t *testing.T) {
+	f := guardtest.New(t, guardtest.Policy)
+	withData(t, f)
+	f.Run()
+	c := f.Client()
+	learn := func(action string) {
+		t.Helper()
+		if err := c.Call(t.Context(), control.MethodPolicyLearn, control.Learn{Action: action}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	learn("start")
+	done, err := load(t, c, f.Texts(other))
+	if err != nil || len(done.Warnings) != 1 || !strings.Contains(done.Warnings[0], "module files learns") {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+	err = c.Call(t.Context(), control.MethodPolicyClear, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "policy learn "+f.ID+" --stop") {
+		t.Errorf("clear: %v", err)
+	}
+	if got := f.App.Do("read", "/data/x"); got != "x" {
+		t.Errorf("while it learns: %s", got)
+	}
+	learn("stop")
+	follows(t, f, false)
 }
 
 // TestFailedStepChangesNothing lets every step of a load fail: the old policy is in force, on disk too, and the next

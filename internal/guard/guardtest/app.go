@@ -103,6 +103,9 @@ func application() {
 
 func perform(dir, command string, args []string) string {
 	inside := func(name string) string { return filepath.Join(dir, name) }
+	if answer, ok := performHammer(command, inside, args); ok {
+		return answer
+	}
 	if len(args) > 0 {
 		if answer, ok := performOpen(command, inside, args); ok {
 			return answer
