@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -114,5 +115,24 @@ func checkSource(source string) error {
 	if kind := pseudo[st.Type]; kind != "" {
 		return fmt.Errorf("%s is on a %s: under a policy it can't be bound, mount a %s of the container's own", source, kind, kind)
 	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is neither a file nor a folder: under a policy a device belongs into linux.devices, and sockets and FIFOs of the host can't be bound", source)
+	}
+	if holdsDevices(source) {
+		return fmt.Errorf("%s is the host's /dev: under a policy it can't be bound, mount a tmpfs there and name devices in linux.devices", source)
+	}
 	return nil
+}
+
+// holdsDevices tells whether a folder is on the file system of the host's devices, which looks like a tmpfs otherwise.
+func holdsDevices(source string) bool {
+	var at, dev, root unix.Stat_t
+	if unix.Stat(source, &at) != nil || unix.Stat("/dev", &dev) != nil || unix.Stat("/", &root) != nil {
+		return true
+	}
+	return at.Dev == dev.Dev && dev.Dev != root.Dev
 }

@@ -148,11 +148,14 @@ func TestDevicesUnderAPolicy(t *testing.T) {
 }
 
 func TestPseudoFileSystemsAreNotBound(t *testing.T) {
-	for source, kind := range map[string]string{"/proc/sys": "proc", "/sys": "sysfs"} {
+	for source, want := range map[string]string{
+		"/proc/sys": "is on a proc", "/sys": "is on a sysfs", "/dev/pts": "is on a devpts",
+		"/proc/self/ns/pid": "is on a nsfs", "/dev": "is the host's /dev", "/dev/null": "is neither a file nor a folder",
+	} {
 		_, _, err := confined(t, "", func(s *specs.Spec) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/data", Source: source, Options: []string{"bind"}})
 		})
-		if err == nil || !strings.Contains(err.Error(), source+" is on a "+kind) {
+		if err == nil || !strings.Contains(err.Error(), source+" "+want) {
 			t.Errorf("%s: %v", source, err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"klw/bundle"
 	"klw/internal/handshake"
 	"klw/internal/layout"
 )
@@ -193,6 +194,20 @@ func TestPolicyRefuses(t *testing.T) {
 	for text, change := range map[string]func(*specs.Spec){
 		"new pid namespace":    drop(specs.PIDNamespace),
 		"host's ipc namespace": drop(specs.IPCNamespace),
+		"a new mount namespace of its own": func(s *specs.Spec) {
+			bundle.Namespace(s, specs.MountNamespace).Path = "/proc/self/ns/mnt"
+		},
+		"a new pid namespace of its own": func(s *specs.Spec) { // another container's, less guarded perhaps, or the host's
+			bundle.Namespace(s, specs.PIDNamespace).Path = "/proc/self/ns/pid"
+		},
+		`a mount of type "debugfs"`:     mount(specs.Mount{Destination: "/data", Type: "debugfs", Source: "debugfs"}),
+		`a mount of type "tracefs"`:     mount(specs.Mount{Destination: "/data", Type: "tracefs", Source: "tracefs"}),
+		`a mount of type "securityfs"`:  mount(specs.Mount{Destination: "/data", Type: "securityfs", Source: "securityfs"}),
+		`a mount of type "bpf"`:         mount(specs.Mount{Destination: "/data", Type: "bpf", Source: "bpf"}),
+		`a mount of type "binder"`:      mount(specs.Mount{Destination: "/data", Type: "binder", Source: "binder"}),
+		`a mount of type "devtmpfs"`:    mount(specs.Mount{Destination: "/data", Type: "devtmpfs", Source: "devtmpfs"}),
+		`a mount of type "configfs"`:    mount(specs.Mount{Destination: "/data", Type: "configfs", Source: "configfs"}),
+		`a mount of type "binfmt_misc"`: mount(specs.Mount{Destination: "/data", Type: "binfmt_misc", Source: "binfmt_misc"}),
 		"a user namespace can't be entered by its path": func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: "/proc/1/ns/user"})
 		},

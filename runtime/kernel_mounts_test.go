@@ -102,6 +102,9 @@ func TestRulesOnKernelMountsHold(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("want, got:\n%s", diff)
 			}
+			if own := b.ok("exec", b.id, "/app", "cat", "/proc/self/mountinfo"); own != b.ok("exec", b.id, "/app", "cat", "/proc/1/mountinfo") {
+				t.Errorf("exec has other mounts than the container: %s", own)
+			}
 			if c.policy && !strings.Contains(b.events(), "mq_open") {
 				t.Error("no event of the queue that was refused")
 			}

@@ -29,7 +29,7 @@ func TestAttack(t *testing.T) {
 		{title: "runc, all privileges", runtime: runc, loose: true},
 		{title: "klw", runtime: klw, events: events},
 		{title: "klw, all privileges", runtime: klw, events: events, loose: true},
-		{title: "klw, all privileges, user namespace", runtime: klw, events: events, loose: true, mapped: true},
+		{title: "klw, user namespace", runtime: klw, events: events, loose: true, mapped: true},
 	}
 	o := newOutside(t)
 	ns := namespace(t)
@@ -74,7 +74,7 @@ func check(t *testing.T, columns []*column, results [][]outcome) {
 			if res.worked {
 				t.Errorf("%s: %s as %s got through", c.title, r.name, r.user)
 			}
-			if c.loose && r.silent == "" && len(res.events) == 0 {
+			if c.loose && r.silent == "" && (!c.mapped || r.ofHost == "") && len(res.events) == 0 {
 				t.Errorf("%s: %s as %s was refused (%s) without an event", c.title, r.name, r.user, res.text)
 			}
 		}
@@ -183,7 +183,7 @@ func plantTargets(t *testing.T, rootfs string) {
 	secret := filepath.Join(rootfs, "root/secret")
 	for _, err := range []error{
 		os.WriteFile(secret, []byte("of root"), 0o600),
-		unix.Setxattr(secret, "trusted.klw", []byte("secret"), 0),
+		unix.Setxattr(secret, "user.klw", []byte("secret"), 0),
 		os.Symlink("somewhere", filepath.Join(rootfs, "root/link")),
 		os.WriteFile(filepath.Join(rootfs, "root/unseen"), []byte("of root"), 0o600),
 		os.Link(filepath.Join(rootfs, "root/unseen"), filepath.Join(rootfs, "usr/share/apache2/unseen")),

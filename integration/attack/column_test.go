@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,7 +195,9 @@ func loosen(s *specs.Spec) {
 		if s.Mounts[i].Type == "bind" {
 			s.Mounts[i].Options = []string{"rbind", "rw"}
 		}
+		s.Mounts[i].Options = slices.DeleteFunc(s.Mounts[i].Options, func(o string) bool { return o == "ro" })
 	}
+	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 }
 
 func allCapabilities() []string {

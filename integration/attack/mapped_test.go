@@ -24,8 +24,9 @@ func mapUsers(t *testing.T, bundle string, s *specs.Spec) {
 	if err := os.Chmod(filepath.Dir(filepath.Dir(bundle)), 0o755); err != nil { // its root has to get to the bundle
 		t.Fatal(err)
 	}
+	shift := shifter{}
 	for _, dir := range []string{"rootfs", "site"} {
-		if err := filepath.WalkDir(filepath.Join(bundle, dir), shiftOwner); err != nil {
+		if err := filepath.WalkDir(filepath.Join(bundle, dir), shift.owner); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,8 +37,11 @@ func mapUsers(t *testing.T, bundle string, s *specs.Spec) {
 	}
 }
 
-// shiftOwner keeps the mode: a change of owners takes set-id bits away.
-func shiftOwner(path string, d fs.DirEntry, err error) error {
+// shifter makes files over to users of the user namespace, each file once whatever names it has.
+type shifter map[uint64]bool
+
+// owner keeps the mode: a change of owners takes set-id bits away.
+func (s shifter) owner(path string, d fs.DirEntry, err error) error {
 	if err != nil {
 		return err
 	}
@@ -46,6 +50,10 @@ func shiftOwner(path string, d fs.DirEntry, err error) error {
 		return err
 	}
 	sys := info.Sys().(*syscall.Stat_t)
+	if s[sys.Ino] {
+		return nil
+	}
+	s[sys.Ino] = true
 	if err := os.Lchown(path, int(sys.Uid)+hostRoot, int(sys.Gid)+hostRoot); err != nil || d.Type()&fs.ModeSymlink != 0 {
 		return err
 	}

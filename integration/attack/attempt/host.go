@@ -96,8 +96,9 @@ func corePattern(string) error {
 }
 
 // mknodDisk takes the first loop device: every host has one, and opening it harms nobody.
-func mknodDisk(string) error {
-	node := filepath.Join(scratch, "disk-of-the-host")
+func mknodDisk(string) error { return openDisk(filepath.Join(scratch, "disk-of-the-host")) }
+
+func openDisk(node string) error {
 	os.Remove(node)
 	if err := unix.Mknod(node, unix.S_IFBLK|0o600, int(unix.Mkdev(7, 0))); err != nil {
 		return err

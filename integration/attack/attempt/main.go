@@ -40,6 +40,7 @@ func init() {
 	nameAttempts()
 	changeAttempts()
 	kernelAttempts()
+	kernelFSAttempts()
 }
 
 func main() {

@@ -79,7 +79,7 @@ func nameAttempts() {
 		return err
 	})
 	add("getxattr-refused", "read an attribute of a refused file", func(string) error {
-		_, err := unix.Getxattr(secret, "trusted.klw", make([]byte, 16))
+		_, err := unix.Getxattr(secret, "user.klw", make([]byte, 16))
 		return err
 	})
 	add("write-twin", "write to content by the name that it has in another mount of its folder", func(string) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,21 +83,51 @@ func afterGivingUp(back func() error) error {
 }
 
 // child runs body in a child made by clone with flags. body may only make raw system calls: the child of a program
-// with many threads has one.
-//
-//go:norace
+// with many threads has one. If Go's scheduler wanted the thread just then, the child waits for the others for ever; then
+// it is made once more.
 func child(flags uintptr, body func() unix.Errno) error {
-	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	if errno != 0 {
-		return errno
+	for range 5 {
+		pid, errno := cloned(flags, body)
+		if errno != 0 {
+			return errno
+		}
+		status, ended, err := waitFor(pid)
+		if err != nil {
+			return setupFailed("wait", err)
+		}
+		if ended {
+			return answered(status)
+		}
 	}
-	if pid == 0 {
+	return setupFailed("wait", errors.New("no child comes to its end"))
+}
+
+//go:norace
+func cloned(flags uintptr, body func() unix.Errno) (pid int, errno unix.Errno) {
+	p, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if p == 0 && errno == 0 {
 		unix.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(body()), 0, 0)
 	}
-	var status unix.WaitStatus
-	if _, err := unix.Wait4(int(pid), &status, 0, nil); err != nil {
-		return setupFailed("wait", err)
+	return int(p), errno
+}
+
+// waitFor gives a child three seconds, then kills it.
+func waitFor(pid int) (status unix.WaitStatus, ended bool, err error) {
+	for range 300 {
+		got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+		if got == pid || err != nil {
+			return status, err == nil, err
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		return status, false, err
+	}
+	_, err = unix.Wait4(pid, &status, 0, nil)
+	return status, false, err
+}
+
+func answered(status unix.WaitStatus) error {
 	if code := status.ExitStatus(); code != 0 {
 		return unix.Errno(code)
 	}
