@@ -213,6 +213,9 @@ func (b *builder) takeFiles(uses []Use) {
 		if u.Kind&Special != 0 {
 			u.User = Everybody
 		}
+		if u.Kind&Link != 0 && u.Perm&policy.Write != 0 {
+			b.linked[u.Path] = true
+		}
 		lacks := b.lacks(u)
 		if lacks == policy.None {
 			continue
@@ -284,7 +287,6 @@ func (b *builder) takeLink(u Use) {
 		b.links = append(b.links, u)
 		return
 	}
-	b.linked[u.Path] = true
 	dir := path.Dir(u.Path)
 	if !b.foldable(dir) {
 		b.omit(u.User, u.Perm, u.Path, "symbolic links are made or removed there, which takes a rule for "+dir)

@@ -102,7 +102,7 @@ func (b *builder) ownFolder(dir string) bool {
 // foldOwn: what is in a folder that the application made is the application's.
 func (b *builder) foldOwn(dir string) {
 	for _, p := range b.below(dir) {
-		if b.nodes[p].class()&policy.Execute == 0 {
+		if b.nodes[p].class()&policy.Execute == 0 && !b.between(p, dir) {
 			b.merge(p, dir)
 		}
 	}
@@ -174,13 +174,25 @@ func (b *builder) fits(dir string, perm policy.Perm) bool {
 }
 
 func (b *builder) mergeAll(names []string, dir string, perm policy.Perm) {
-	for _, p := range names {
-		b.merge(p, dir)
+	for _, p := range names { // those above come first
+		if !b.between(p, dir) {
+			b.merge(p, dir)
+		}
 	}
 	n := b.node(dir)
 	n.kind |= Folder
 	n.why = slices.DeleteFunc(n.why, func(s string) bool { return strings.HasSuffix(s, " "+used(perm)) })
 	n.because(count(n.files, "file") + " " + used(perm))
+}
+
+// between tells whether another node lies between a path and a folder above it: a rule for the folder wouldn't count.
+func (b *builder) between(p, dir string) bool {
+	for p = path.Dir(p); p != dir; p = path.Dir(p) {
+		if b.nodes[p] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // used says in words how files were used.

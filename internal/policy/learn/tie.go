@@ -56,9 +56,15 @@ func (b *builder) raise(l *lists, uid uint32, p, other string, want policy.Perm)
 		return false
 	}
 	at := p
-	if b.nodes[p] == nil {
-		if above, n := b.above(p); n != nil && (madeUp(path.Base(p)) || b.isLink(p)) {
-			at = above
+	if above, n := b.above(p); b.nodes[p] == nil && n != nil && madeUp(path.Base(p)) {
+		at = above
+	}
+	if b.linked[p] { // there is no rule for a link itself
+		if at, _ = l.governing(uid, p); at == "" {
+			at = path.Dir(p)
+		}
+		if !b.foldable(at) {
+			return false
 		}
 	}
 	n := b.node(at)
@@ -69,9 +75,6 @@ func (b *builder) raise(l *lists, uid uint32, p, other string, want policy.Perm)
 	n.because("files are moved or linked between here and " + word(other))
 	return true
 }
-
-// isLink tells whether something was done to a symbolic link of that name.
-func (b *builder) isLink(p string) bool { return b.linked[p] }
 
 // below tells whether a rule is about something strictly below a path.
 func (l *lists) below(dir string) bool {
