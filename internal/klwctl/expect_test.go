@@ -77,3 +77,26 @@ func TestExpectations(t *testing.T) {
 		want(t, c.code, c.parts, append([]string{"--root", dir, "policy", "test"}, c.args...)...)
 	}
 }
+
+// TestFilesThatCantBeRead wants each way in which a named file can be missing told with the line that names it.
+func TestFilesThatCantBeRead(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "policies")
+	file := filepath.Join(dir, "x.policy")
+	lines := "application x\ninclude loop\nstack folder\ninclude gone\n"
+	err := os.MkdirAll(filepath.Join(folder, "folder.policy"), 0o755)
+	if err == nil {
+		err = os.Symlink("loop.policy", filepath.Join(folder, "loop.policy"))
+	}
+	if err == nil {
+		err = os.WriteFile(file, []byte(lines), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, exitcode.BadPolicy, []string{
+		file + ":2:9: can't include loop: open loop.policy: too many levels of symbolic links, expected the name of a policy\n",
+		file + ":3:7: can't stack folder: read folder.policy: is a directory, expected the name of a policy\n",
+		file + ":4:9: can't include gone: no gone.policy there, expected the name of a policy\n",
+	}, "--root", dir, "policy", "check", file)
+}

@@ -1,10 +1,3 @@
-// Package policy is the one policy language of klw: its model, its parser and its printer (MISSION.md B, A8, A9).
-//
-// A policy is parsed completely before anything uses it. Parse reports every error of a file at once, each as
-// file:line:column with what was expected; a policy with an error is never used in part.
-//
-// The package knows text and meaning, nothing of inodes, sockets or kernels: fsguard binds file rules to inodes,
-// netguard compiles socket rules, replicafs takes the replications.
 package policy
 
 import (

@@ -42,12 +42,13 @@ func (a Asked) process(q control.Question) (control.Answer, error) {
 }
 
 func (a Asked) setuid(q control.Question) (control.Answer, error) {
-	from, who, err := uint32(netguard.AnyUser-1), anybody, error(nil)
+	from, who := netguard.AnyUser-1, anybody
 	if q.User != "" {
-		who = q.User
-		if from, err = a.Users(q.User); err != nil {
+		id, err := a.Users(q.User)
+		if err != nil {
 			return control.Answer{}, control.Errorf(control.CodeRequest, "%v", err)
 		}
+		from, who = id, q.User
 	}
 	to, err := a.Users(q.To)
 	if err != nil {
