@@ -117,7 +117,7 @@ func (g *guard) makeViews() (mounts []*os.File, err error) {
 func (g *guard) makeView(i int, m handshake.Mount) (*os.File, error) {
 	v, err := g.server.Add(view.Options{
 		Name: fmt.Sprintf("klw-%s-%d", g.setup.ID, i), Source: m.Source, Inside: m.Destination, ReadOnly: m.ReadOnly,
-		Alias: handshake.RootAlias,
+		Alias: handshake.RootAlias, Locking: locking(m.Destination),
 	})
 	if err != nil {
 		return nil, err
@@ -125,6 +125,15 @@ func (g *guard) makeView(i int, m handshake.Mount) (*os.File, error) {
 	g.undo.push("end the view of "+m.Destination, func() error { return endView(v) })
 	g.views = append(g.views, v)
 	return v.Mount()
+}
+
+// locking shares the locks of what the container may share with others. The root file system is the container's own:
+// there fcntl locks needn't make every close of a written file a request.
+func locking(inside string) view.Locking {
+	if inside == "/" {
+		return view.ShareFlock
+	}
+	return view.ShareAllLocks
 }
 
 // endView closes a view's files for good. A replication below it can end only when the view has let go.

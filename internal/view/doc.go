@@ -48,9 +48,9 @@
 // changed through the view at once. The kernel keeps directory lists and, in Cached views, pages, as long as time of
 // change and size stay the same.
 //
-// Locks (flock, fcntl) are the kernel's own, per view: they hold between all processes that use one view, in whatever
-// container, but not between two views of a file, nor between a view and the host. Forwarding them would have to keep
-// a descriptor per process and file, and would bring FLUSH back for every close. OpLock is therefore never asked.
+// Locks (flock, fcntl) are the kernel's own, per view, or the backing's, by [Options.Locking]: then they hold between all
+// views of a file, and the host. OpLock is asked about the latter only. A file that was opened to read tells nobody of
+// closes; fcntl locks got through it end with its last close, not with the first.
 //
 // Identity is the file handle's where the file system has handles that last; on others the birth time stands for the
 // generation; on overlay (whose birth times change with copy-up) and FUSE it is the number alone, and an object is

@@ -19,6 +19,9 @@ type file struct {
 	share *sharedFD     // regular files: what fd belongs to
 	asker *hooks.Caller // who opened it, if a module wants to be asked about its data
 	dir   *dirStream    // directories
+
+	flock   int       // the descriptor that holds its flock; 0 is none. This and the next under lockTable.mu
+	lockers []lockKey // who locked through it by fcntl
 }
 
 func (f *file) writable() bool { return f.flags&unix.O_ACCMODE != unix.O_RDONLY }
@@ -50,6 +53,7 @@ func (v *View) closeFile(f *file) {
 		unix.Close(f.fd)
 		return
 	}
+	v.srv.locks.leaveFile(f)
 	v.leave(f.node, f.share)
 }
 

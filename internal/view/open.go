@@ -93,6 +93,3 @@ func (s *session) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	c := &hooks.Call{Op: hooks.OpRelease, Caller: caller(&in.InHeader), File: f.node.Inode, Flags: f.flags}
 	s.ask(c, func(*hooks.Call) hooks.Result { return hooks.Result{File: f.node.Inode} })
 }
-
-// Flush has nothing to do: data is on the backing when write returns, and locks are the kernel's.
-func (s *session) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.ENOSYS }

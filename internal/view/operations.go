@@ -37,25 +37,18 @@ var _ = []any{
 	(*session).FsyncDir,      // OpFsync
 	(*session).Ioctl,         // OpIoctl
 	(*session).OpenDir,       // OpOpenDir
+	(*session).SetLk,         // OpLock
+	(*session).SetLkw,        // OpLock
 
 	// Covered by the open before them.
-	(*session).Lseek, (*session).Flush, (*session).ReadDir, (*session).ReadDirPlus, (*session).ReleaseDir,
+	(*session).Lseek, (*session).Flush, (*session).GetLk, (*session).ReadDir, (*session).ReadDirPlus, (*session).ReleaseDir,
 
 	// Answered by the kernel itself: see the package comment.
-	(*session).Statx, (*session).Access, (*session).GetLk, (*session).SetLk, (*session).SetLkw,
+	(*session).Statx, (*session).Access,
 
 	// Not requests.
 	(*session).Init, (*session).OnUnmount, (*session).String, (*session).SetDebug,
 }
-
-// GetLk isn't asked: locks are the kernel's, per view.
-func (s *session) GetLk(<-chan struct{}, *fuse.LkIn, *fuse.LkOut) fuse.Status { return fuse.ENOSYS }
-
-// SetLk isn't asked: locks are the kernel's, per view.
-func (s *session) SetLk(<-chan struct{}, *fuse.LkIn) fuse.Status { return fuse.ENOSYS }
-
-// SetLkw isn't asked: locks are the kernel's, per view.
-func (s *session) SetLkw(<-chan struct{}, *fuse.LkIn) fuse.Status { return fuse.ENOSYS }
 
 // Init comes when the kernel has agreed on the protocol.
 func (s *session) Init(*fuse.Server) {}

@@ -27,7 +27,10 @@ func (s *session) fillOpen(f *file, out *fuse.OpenOut) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.id != 0 {
-		out.OpenFlags = fuse.FOPEN_PASSTHROUGH | fuse.FOPEN_NOFLUSH
+		out.OpenFlags = fuse.FOPEN_PASSTHROUGH
+		if !f.writable() || s.opts.Locking != ShareAllLocks {
+			out.OpenFlags |= fuse.FOPEN_NOFLUSH
+		}
 		out.BackingID = b.id
 		return
 	}

@@ -26,6 +26,7 @@ type Server struct {
 	errors io.Writer // panics of modules, with their stack
 
 	survey  *survey
+	locks   *lockTable
 	special atomic.Pointer[map[string]func(hooks.File) uint32] // by who limits
 
 	mu     sync.RWMutex // everything below, and the fields of Inode that say so
@@ -45,6 +46,7 @@ func NewServer(master *hooks.Master) *Server {
 		byKey:  make(map[inode.Key]*Inode),
 		lastID: rootID,
 	}
+	s.locks = newLockTable()
 	s.survey = &survey{srv: s, kept: make(map[*Inode]kept)}
 	return s
 }

@@ -22,6 +22,7 @@ type Options struct {
 	Inside   string // where the application sees it, absolute and clean
 	Cached   bool   // false: data by passthrough. true: every write reaches the server
 	ReadOnly bool
+	Locking  Locking
 	Ordered  bool // operation and Post run under one lock, see the package comment
 
 	// Alias is a name by which the root can be looked up once more, below itself, until CloseAlias; "" is none.
@@ -189,6 +190,12 @@ func (v *View) mountOptions() *fuse.MountOptions {
 		Logger:        log.New(quiet{v.srv.errors}, "view: ", 0),
 		ExtraCapabilities: fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_ATOMIC_O_TRUNC |
 			fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | fuse.CAP_ASYNC_DIO,
+	}
+	switch v.opts.Locking {
+	case ShareFlock:
+		mo.ExtraCapabilities |= fuse.CAP_FLOCK_LOCKS
+	case ShareAllLocks:
+		mo.EnableLocks = true
 	}
 	if v.opts.Cached || v.opts.noPassthrough {
 		mo.DisabledCapabilities |= fuse.CAP_PASSTHROUGH
