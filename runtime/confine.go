@@ -78,7 +78,7 @@ func (c *confinement) mounts(b *bundle.Bundle) error {
 			}
 			seen[m.Destination] = true
 			if len(m.UIDMappings) > 0 || hasOption(m, "idmap", "ridmap") {
-				return fmt.Errorf("%s: id-mapped mounts are not supported under a policy", at)
+				return fmt.Errorf("%s: id-mapped mounts are not supported under a policy: a guard sees the owners on the disk; give the source to whom it is to belong", at)
 			}
 			if err := checkSource(b.Source(m)); err != nil {
 				return fmt.Errorf("%s: %w", at, err)

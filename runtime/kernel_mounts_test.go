@@ -111,3 +111,15 @@ func TestRulesOnKernelMountsHold(t *testing.T) {
 		})
 	}
 }
+
+// Where there is v2 alone, device rules are a BPF program.
+func TestDeviceRulesOnV2(t *testing.T) {
+	want := []string{"read:/dev/zero no such file or directory", "open-write:/dev/full operation not permitted", "read:/dev/full yes", "open-write:/dev/null yes"}
+	b := newBox(t, append([]string{"can"}, tried(want)...)...)
+	b.file("klw.policy", closes)
+	b.writeSpec()
+	r := b.inHierarchies(pureV2, "run", b.id)
+	if got := strings.Split(strings.TrimSpace(r.out), "\n"); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q; %s", got, want, r.errOut)
+	}
+}

@@ -53,7 +53,7 @@ func TestBadBundle(t *testing.T) {
 		rows := strings.Split(before, "\n")
 		return b.path("klw.policy") + ":" + itoa(len(rows)) + ":" + itoa(len(rows[len(rows)-1])+1) + ": "
 	}
-	b.complains(b.start(), 1, 4, line("rooot:x"), line("raed"), line("dance"), line("/var/www/html =>"), "expected none, read, write or execute")
+	b.complains(b.start(), 1, 4, line("rooot:x"), line("raed"), line("dance"), line("/var/www/html =>"), "expected none, read, write, execute, immutable or revocable")
 	if r := b.ctl("policy", "check", b.path("klw.policy")); r.code != 6 || strings.Count(r.out, "\n") != 4 || !strings.Contains(r.out, line("raed")) {
 		t.Errorf("policy check: exit code %d, %s", r.code, r.out)
 	}

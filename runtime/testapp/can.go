@@ -34,7 +34,7 @@ var tries = map[string]func(string) error{
 		}
 		defer f.Close()
 		if n, err := f.Read(make([]byte, 64)); n == 0 {
-			return fmt.Errorf("empty (%v)", err)
+			return fmt.Errorf("empty (%w)", err)
 		}
 		return nil
 	},
