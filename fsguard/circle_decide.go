@@ -27,6 +27,10 @@ type inquiry struct {
 func (c *Circles) decide(call *hooks.Call, marks marked) (v hooks.Verdict, takes []take) {
 	d := inquiry{c, marks, call.Caller.UID}
 	n := &table[call.Op]
+	if call.Opener != nil {
+		d.caller = call.Opener.UID
+		return d.object(call.File, wanted(n.perm(call))), nil
+	}
 	switch n.on {
 	case object:
 		return d.object(call.File, wanted(n.perm(call))), nil
@@ -151,4 +155,10 @@ func access(o hooks.Opening) policy.Perm {
 		return policy.Write
 	}
 	return policy.Read | policy.Write
+}
+
+// keeps tells whether somebody who has a file open may go on with it.
+func (c *Circles) keeps(opener hooks.Caller, f hooks.File, flags uint32, marks marked) hooks.Verdict {
+	d := inquiry{c, marks, opener.UID}
+	return d.object(f, wanted(keeping(flags)))
 }

@@ -105,5 +105,8 @@ func (b *Bound) Keeps(opener hooks.Caller, f hooks.File, flags uint32) (string, 
 			return s.Module, v
 		}
 	}
+	if b.Circles != nil {
+		return CircleName, b.Circles.keeps(opener, f, flags, &marks{})
+	}
 	return "", hooks.Allow
 }

@@ -58,9 +58,13 @@ func reading(c *hooks.Call) policy.Perm {
 
 // Keeps tells whether somebody who has a file open, with flags of open(2), may go on with it.
 func (r *Rules) Keeps(opener hooks.Caller, f hooks.File, flags uint32) hooks.Verdict {
-	need := byFlags(&hooks.Call{Flags: flags &^ unix.O_TRUNC})
+	return r.object(r.of(opener.UID), f, keeping(flags))
+}
+
+// keeping is what somebody needs who has a file open.
+func keeping(flags uint32) policy.Perm {
 	if flags&openedToExecute != 0 {
-		need = policy.Execute
+		return policy.Execute
 	}
-	return r.object(r.of(opener.UID), f, need)
+	return byFlags(&hooks.Call{Flags: flags &^ unix.O_TRUNC})
 }

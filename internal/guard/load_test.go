@@ -214,7 +214,7 @@ func TestLearningIsSaid(t *testing.T) {
 	}
 	learn("start")
 	done, err := load(t, c, f.Texts(other))
-	if err != nil || len(done.Warnings) != 1 || !strings.Contains(done.Warnings[0], "module files learns") {
+	if err != nil || !slices.ContainsFunc(done.Warnings, func(w string) bool { return strings.Contains(w, "module files learns") }) {
 		t.Errorf("%q %v", done.Warnings, err)
 	}
 	err = c.Call(t.Context(), control.MethodPolicyClear, nil, nil)
