@@ -103,6 +103,9 @@ func application() {
 
 func perform(dir, command string, args []string) string {
 	inside := func(name string) string { return filepath.Join(dir, name) }
+	if answer, ok := performNames(command, inside, args); ok {
+		return answer
+	}
 	if answer, ok := performHammer(command, inside, args); ok {
 		return answer
 	}
