@@ -26,7 +26,7 @@ func TestCircles(t *testing.T) {
 	}
 	f.Run()
 	c := f.Client()
-	if got := f.App.Do("confine", string(f.Root.Container(f.ID).Seccomp())); got != "ok" {
+	if got := f.App.Do("confine", f.Root.Container(f.ID).Seccomp()); got != "ok" {
 		t.Fatal(got)
 	}
 	want := func(lines ...string) {

@@ -57,7 +57,7 @@ func (n *Inode) Openings() (list []hooks.Opening) {
 // Links gives how many names the object has on the backing, known or not.
 func (n *Inode) Links() (uint64, error) {
 	st, err := n.StatBacking()
-	return uint64(st.Nlink), err
+	return uint64(st.Nlink), err //nolint:unconvert // other architectures have 32 bits there
 }
 
 var _ hooks.Traced = (*Inode)(nil)
