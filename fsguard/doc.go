@@ -12,6 +12,9 @@
 // whose refusals add up, and its circles are one more, a [CircleModule]. That gives nothing: it refuses what a circle
 // reserves to everybody but its owner, root included, whatever the rules give. Each kind keeps to its own lists.
 //
+// A module can learn ([Module.Learn]): then it lets everything pass and records it (package learn), by the same table of
+// what operations need by which it decides otherwise.
+//
 // # Guarantees
 //
 //  1. What no rule allows is refused, and what has no name that a rule could be about, too.
@@ -36,6 +39,8 @@
 //     reserved there. So a file that is replaced by rename stays reserved.
 //  12. No two lines of circles are about one object: lines that turn out to be, by links, hard links or folders that are
 //     bound twice, are not bound.
+//  13. While a module learns it refuses nothing, and what it lets pass is in the record, or counted as lost. A policy
+//     that allows what is in the record refuses none of it when it comes again.
 //
 // # Dangers
 //

@@ -150,3 +150,21 @@ func TestWhatIsLearned(t *testing.T) {
 		t.Error("it doesn't enforce again")
 	}
 }
+
+// TestLinkToTheKernelsMounts: a rule by the name of a link that leads there lets the link be read, and says so.
+func TestLinkToTheKernelsMounts(t *testing.T) {
+	views := root{links: map[string]string{"/etc/mtab": "/proc/mounts"}}
+	m, warnings, err := newModule(parse(t, "@general\nfile /etc/mtab read\n"), views, people, Unviewed("/proc"))
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].Text, "only lets the link be read") {
+		t.Fatal(err, warnings)
+	}
+	if v := m.Pre(&hooks.Call{Op: hooks.OpReadlink, File: link("/etc/mtab")}); v.Refused() {
+		t.Errorf("the link: %+v", v)
+	}
+	if v := m.Pre(&hooks.Call{Op: hooks.OpOpen, File: file("/proc/mounts")}); !v.Refused() {
+		t.Error("where it leads is allowed")
+	}
+	if _, _, err := newModule(parse(t, "@general\nfile /etc/mtab read write\n"), views, people, Unviewed("/proc")); err == nil {
+		t.Error("more than read is bound, which can't be enforced")
+	}
+}

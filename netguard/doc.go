@@ -23,6 +23,9 @@
 // (docs/decisions/listening.md). Programs are attached without pins (docs/decisions/cgroup-attach.md): they stay as
 // long as the cgroup does, whether or not the guard lives.
 //
+// While the module learns ([Module.Learn]), the programs let everything pass and put each use into a map, once for each
+// user, address and port: it takes no ring, so that nothing is lost but what finds the map full, which is counted.
+//
 // # Guarantees
 //
 //  1. What no rule allows is refused with EPERM; a packet that came in is dropped.
@@ -40,6 +43,9 @@
 //     what is common to a rule of each. (A UDP packet that comes in needs one kind of rule, listen or connect, in all.)
 //
 // # Dangers
+//
+// What was noted while learning as somebody to answer, or as a socket that may send by UDP, counts for three minutes
+// more.
 //
 // Rules follow the socket, and the socket follows the cgroup of the task that made it. A socket made outside and passed
 // in (a descriptor that the runtime keeps open on purpose, SCM_RIGHTS over a shared socket file) isn't held to any rule;

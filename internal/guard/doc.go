@@ -30,6 +30,8 @@
 //  7. A load of a policy puts all of it into force or changes nothing. No operation fails meanwhile that the old and the
 //     new one allow, none passes that neither allows, and every operation that begins after the answer is decided by the
 //     new one. The file that exec reads holds one policy whole at any time.
+//  8. Modules learn only when told to, and status says so as long as one does. Beginning and end each give one event. A
+//     module that is loaded anew enforces.
 //
 // # Dangers
 //

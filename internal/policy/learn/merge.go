@@ -197,7 +197,7 @@ func (e *editor) text() string {
 
 // String gives the line as it stands in a policy, with its reason.
 func (l Line) String() string {
-	text := ""
+	var text string
 	if l.File != nil {
 		text = l.File.String()
 	} else {
