@@ -25,6 +25,7 @@ type box struct {
 	id, bundle string
 	runtime    []string // the command with its global flags
 	guarded    bool     // by its policy
+	learning   bool     // the guard refuses nothing
 }
 
 // newBox copies an application's bundle and gives it a root file system of its own.
@@ -93,7 +94,11 @@ func (b *box) again() {
 	log, err := os.OpenFile(b.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	b.must(err)
 	defer log.Close()
-	for _, args := range [][]string{{"create", "--bundle", b.bundle, "--pid-file", b.path("pid"), b.id}, {"start", b.id}} {
+	create := []string{"create", "--bundle", b.bundle, "--pid-file", b.path("pid")}
+	if b.learning {
+		create = append(create, "--learn")
+	}
+	for _, args := range [][]string{append(create, b.id), {"start", b.id}} {
 		cmd := b.command(args...)
 		cmd.Stdout, cmd.Stderr = log, log
 		if err := cmd.Run(); err != nil {
@@ -102,9 +107,13 @@ func (b *box) again() {
 	}
 }
 
-// end asks the application to go, as a service manager would, and deletes what is left.
+// end asks the application to go, as a service manager would, and deletes what is left. What was learned until then
+// becomes the policy for the next start.
 func (b *box) end(signal string) {
 	b.Helper()
+	if b.learning {
+		b.ok(b.ctl("policy", "learn", b.id, "--write", b.path("klw.policy")))
+	}
 	b.ok(b.run("kill", b.id, signal))
 	b.eventually("the application has ended", func() bool {
 		var s specs.State
@@ -124,6 +133,11 @@ func (b *box) command(args ...string) *exec.Cmd {
 	return exec.Command(b.runtime[0], append(append([]string(nil), b.runtime[1:]...), args...)...)
 }
 
+func (b *box) ctl(args ...string) result {
+	b.Helper()
+	return b.finish(exec.Command(filepath.Join(binaries, "klwctl"), append(append([]string(nil), b.runtime[1:]...), args...)...))
+}
+
 func (b *box) run(args ...string) result {
 	b.Helper()
 	return b.finish(b.command(args...))
@@ -131,7 +145,7 @@ func (b *box) run(args ...string) result {
 
 func (b *box) finish(cmd *exec.Cmd) result {
 	b.Helper()
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
@@ -179,9 +193,9 @@ func (b *box) pid() string { return strings.TrimSpace(b.read("pid")) }
 // eventually waits for something that comes soon by itself.
 func (b *box) eventually(what string, is func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(120 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("after 60 s still not: %s", what)
+			b.Fatalf("after 120 s still not: %s", what)
 		}
 	}
 }
@@ -189,10 +203,8 @@ func (b *box) eventually(what string, is func() bool) {
 // refusals are the events of what the guard refused.
 func (b *box) refusals() (list []audit.Event) {
 	b.Helper()
-	cmd := exec.Command(filepath.Join(binaries, "klwctl"), append(append([]string(nil), b.runtime[1:]...), "--json", "events", "--container", b.id)...)
-	out, err := cmd.Output()
-	b.must(err)
-	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+	out := b.ok(b.ctl("--json", "events", "--container", b.id))
+	for dec := json.NewDecoder(strings.NewReader(out)); dec.More(); {
 		var e audit.Event
 		b.must(dec.Decode(&e))
 		if e.Decision == audit.Refused {

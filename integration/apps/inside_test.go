@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netns"
@@ -59,9 +60,14 @@ func (b *box) dialHere(address string) (net.Conn, error) {
 
 const caught = "caught by the bait"
 
-// bait listens in the container's network namespace, as another service there would, and gives the port. Whoever
-// connects is told that it was caught.
-func (b *box) bait() (port string) {
+// bait listens in a container's network namespace, as another service there would.
+type bait struct {
+	port   string
+	caught atomic.Bool
+}
+
+// bait sets one up. Whoever connects is told that it was caught.
+func (b *box) bait() *bait {
 	b.Helper()
 	type answer struct {
 		l   net.Listener
@@ -76,12 +82,16 @@ func (b *box) bait() (port string) {
 	a := <-done
 	b.must(a.err)
 	b.Cleanup(func() { a.l.Close() })
+	_, port, err := net.SplitHostPort(a.l.Addr().String())
+	b.must(err)
+	bait := &bait{port: port}
 	go func() {
 		for {
 			conn, err := a.l.Accept()
 			if err != nil {
 				return
 			}
+			bait.caught.Store(true)
 			go func() {
 				defer conn.Close()
 				io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\n"+caught+"\n")
@@ -90,9 +100,7 @@ func (b *box) bait() (port string) {
 			}()
 		}
 	}()
-	_, port, err := net.SplitHostPort(a.l.Addr().String())
-	b.must(err)
-	return port
+	return bait
 }
 
 // listens waits until somebody takes connections.

@@ -44,7 +44,7 @@ func bench(top, file, only string, rounds int) error {
 	}
 	defer m.close()
 	var results []result
-	for _, group := range []func(*machine, int) ([]row, error){startRows, workRows, replicaRows, apacheRows} {
+	for _, group := range []func(*machine, int) ([]row, error){startRows, workRows, ruleRows, replicaRows, apacheRows} {
 		rows, err := group(m, rounds)
 		if err != nil {
 			return err
