@@ -54,7 +54,8 @@ func moment(now bool, sec uint64, nsec uint32) unix.Timespec {
 
 func (a attr) has(s hooks.AttrSet) bool { return a.Valid&s != 0 }
 
-// operations names what the change is, in the words of the master.
+// operations names what the change is, in the words of the master. One of nothing is chown(2) to the owner that is
+// there: it takes set-id bits and file capabilities off.
 func (a attr) operations() []hooks.Operation {
 	var ops []hooks.Operation
 	for _, o := range []struct {
@@ -69,6 +70,9 @@ func (a attr) operations() []hooks.Operation {
 		if a.has(o.set) {
 			ops = append(ops, o.op)
 		}
+	}
+	if ops == nil {
+		ops = []hooks.Operation{hooks.OpChown}
 	}
 	return ops
 }
@@ -85,7 +89,7 @@ func (s *session) change(n *node, in *fuse.SetAttrIn, a attr) (unix.Stat_t, erro
 			return unix.Stat_t{}, err
 		}
 	}
-	if a.has(hooks.AttrUID | hooks.AttrGID) {
+	if a.has(hooks.AttrUID|hooks.AttrGID) || a.Valid == 0 {
 		if err := chown(fd.fd, a); err != nil {
 			return unix.Stat_t{}, err
 		}

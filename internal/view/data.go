@@ -64,7 +64,7 @@ func (s *session) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (
 	if err != nil {
 		return 0, answer(errno(err))
 	}
-	w := write{f: f, append: f.flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0}
+	w := write{f: f, append: in.Flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0}
 	// Without set-id bits there is nothing to take off, and no need to change privileges.
 	w.kill = in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0
 	off := int64(in.Offset)

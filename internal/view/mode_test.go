@@ -210,3 +210,25 @@ func TestHandedOverOnce(t *testing.T) {
 	must(t, f.Close())
 	waitDone(t, v)
 }
+
+// TestAppendSwitched: a description whose O_APPEND is switched off or on writes where it now should. (With passthrough
+// the kernel goes on appending.)
+func TestAppendSwitched(t *testing.T) {
+	for _, o := range []Options{{NoPassthrough: true}, {Cached: true}, {Cached: true, Ordered: true}} {
+		m := attach(t, newServer(t), o)
+		put(t, m.path("f"), "12345")
+		fd, err := unix.Open(m.path("f"), unix.O_WRONLY|unix.O_APPEND|unix.O_CLOEXEC, 0)
+		must(t, err)
+		defer unix.Close(fd)
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
+		must(t, err)
+		_, err = unix.Pwrite(fd, []byte("x"), 0)
+		must(t, err)
+		want(t, "switched off", get(t, m.path("f")), "x2345")
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_APPEND)
+		must(t, err)
+		_, err = unix.Pwrite(fd, []byte("y"), 0)
+		must(t, err)
+		want(t, "switched on", get(t, m.path("f")), "x2345y")
+	}
+}

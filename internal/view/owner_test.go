@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -157,4 +158,48 @@ func TestDevicesRefused(t *testing.T) {
 	}
 	must(t, unix.Mkfifo(m.path("fifo"), 0o600))
 	must(t, unix.Mknod(m.path("sock"), unix.S_IFSOCK|0o600, 0))
+}
+
+// TestChownToSame: chown to nobody in particular takes set-id bits and file capabilities off, as on every file system.
+func TestChownToSame(t *testing.T) {
+	for _, o := range []Options{{}, {Cached: true, Ordered: true}} {
+		m := attach(t, newServer(t), o)
+		put(t, m.path("f"), "x")
+		must(t, unix.Chmod(m.path("f"), 0o6755))
+		must(t, unix.Chown(m.path("f"), -1, -1))
+		var st unix.Stat_t
+		must(t, unix.Stat(m.path("f"), &st))
+		want(t, "mode", st.Mode, uint32(unix.S_IFREG|0o755))
+		must(t, unix.Stat(m.back+"/f", &st))
+		want(t, "mode behind", st.Mode, uint32(unix.S_IFREG|0o755))
+	}
+}
+
+// TestTrustedNames: names of attributes for administrators are listed to nobody else, and the size fits the list.
+func TestTrustedNames(t *testing.T) {
+	m := attach(t, newServer(t), Options{})
+	put(t, m.path("f"), "x")
+	for _, name := range []string{"user.a", "trusted.t", "user.b"} {
+		must(t, unix.Setxattr(m.path("f"), name, []byte("1"), 0))
+	}
+	list := func() string {
+		size, err := unix.Listxattr(m.path("f"), nil)
+		must(t, err)
+		names := make([]byte, 100)
+		n, err := unix.Listxattr(m.path("f"), names)
+		must(t, err)
+		want(t, "size", size, n)
+		return string(names[:n])
+	}
+	if got := list(); !strings.Contains(got, "trusted.t\x00") {
+		t.Errorf("an administrator sees %q", got)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	must(t, m.srv.priv.set(unix.CAP_SYS_ADMIN))
+	defer m.srv.priv.restore()
+	want(t, "what others see", len(list()), len("user.a\x00user.b\x00"))
+	if got := list(); strings.Contains(got, "trusted") {
+		t.Errorf("others see %q", got)
+	}
 }

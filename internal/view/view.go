@@ -30,7 +30,7 @@ type Options struct {
 	// SelfUse: the process that serves will use the view too. Such a process may be impossible to kill.
 	SelfUse bool
 
-	noPassthrough bool // as if the kernel had none
+	NoPassthrough bool // as if the kernel had none: every read and write is one by the server
 }
 
 // View is one mount served by a Server.
@@ -197,7 +197,7 @@ func (v *View) mountOptions() *fuse.MountOptions {
 	case ShareAllLocks:
 		mo.EnableLocks = true
 	}
-	if v.opts.Cached || v.opts.noPassthrough {
+	if v.opts.Cached || v.opts.NoPassthrough {
 		mo.DisabledCapabilities |= fuse.CAP_PASSTHROUGH
 	}
 	return mo

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"bytes"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
@@ -21,10 +23,44 @@ func (s *session) GetXAttr(_ <-chan struct{}, h *fuse.InHeader, name string, des
 	return s.readXattr(h, name, kernelsOwn[name], get)
 }
 
-// ListXAttr lists the names of extended attributes.
+// ListXAttr lists the names of extended attributes. Those that only an administrator may read are hidden from others,
+// as the kernel does on a file system of its own.
 func (s *session) ListXAttr(_ <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
-	list := func(path string) (int, error) { return unix.Listxattr(path, dest) }
+	list := func(path string) (int, error) {
+		size, err := unix.Listxattr(path, nil)
+		if err != nil || size == 0 {
+			return size, err
+		}
+		names := make([]byte, size)
+		if size, err = unix.Listxattr(path, names); err != nil {
+			return size, err
+		}
+		if bytes.Contains(names[:size], trusted) && !administrator(h.Pid) {
+			size = hideTrusted(names[:size])
+		}
+		if len(dest) > 0 && copy(dest, names[:size]) < size { // without dest it's the size that is asked for
+			return 0, unix.ERANGE
+		}
+		return size, nil
+	}
 	return s.readXattr(h, "", false, list)
+}
+
+var trusted = []byte("trusted.")
+
+// hideTrusted takes names that begin with trusted. out of a list, and gives its new length.
+func hideTrusted(names []byte) (size int) {
+	for rest := names; len(rest) > 0; {
+		end := bytes.IndexByte(rest, 0) + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		if !bytes.HasPrefix(rest, trusted) {
+			size += copy(names[size:], rest[:end])
+		}
+		rest = rest[end:]
+	}
+	return size
 }
 
 func (s *session) readXattr(h *fuse.InHeader, name string, unasked bool, read func(path string) (int, error)) (uint32, fuse.Status) {
