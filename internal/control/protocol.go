@@ -73,6 +73,7 @@ const (
 	MethodModuleUnload  = "module.unload"  // Name ->
 	MethodPolicyShow    = "policy.show"    // -> policy.Texts
 	MethodPolicyLoad    = "policy.load"    // policy.Texts, as a body -> PolicyLoaded
+	MethodPolicyIdle    = "policy.idle"    // -> []policy.FileRule that decided nothing since they are in force
 	MethodPolicyClear   = "policy.clear"   // -> PolicyLoaded
 	MethodPolicyExplain = "policy.explain" // Question -> Answer
 	MethodPolicyLearn   = "policy.learn"   // Learn -> Learned

@@ -35,6 +35,12 @@ func (g *guard) control() error {
 	control.Handle(s, control.MethodPolicyShow, func(context.Context, struct{}) (policy.Texts, error) {
 		return g.now.Load().texts, nil
 	})
+	control.Handle(s, control.MethodPolicyIdle, func(context.Context, struct{}) (idle []policy.FileRule, _ error) {
+		for _, set := range g.now.Load().binding.Files {
+			idle = append(idle, set.Idle()...)
+		}
+		return idle, nil
+	})
 	control.HandleLarge(s, control.MethodPolicyLoad, control.MaxPolicy, g.loadPolicy)
 	control.Handle(s, control.MethodPolicyClear, g.clearPolicy)
 	control.Handle(s, control.MethodPolicyExplain, func(_ context.Context, q control.Question) (control.Answer, error) {

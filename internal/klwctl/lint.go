@@ -125,7 +125,21 @@ func lintContainer(ctx context.Context, c *cli.Command, id string) ([]lint.Warni
 	if err != nil {
 		return nil, err
 	}
-	return lintWith(p, spec, rootfs)
+	warnings, err := lintWith(p, spec, rootfs)
+	if err != nil {
+		return nil, err
+	}
+	var idle []policy.FileRule
+	if err := call(ctx, root(c), id, control.MethodPolicyIdle, nil, &idle); err != nil {
+		return nil, err
+	}
+	for _, r := range idle {
+		warnings = append(warnings, lint.Warning{
+			Pos: r.Pos, Text: fmt.Sprintf("%s has decided nothing since it came into force", r),
+			Advice: "leave it out if the application has done all that it does",
+		})
+	}
+	return warnings, nil
 }
 
 // rootfsOf gives the root file system of a container, as klw-runc wrote it down.

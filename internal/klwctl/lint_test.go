@@ -112,6 +112,6 @@ func TestLintOfAContainer(t *testing.T) {
 	if len(out) == 0 || filepath.IsAbs(out) {
 		t.Errorf("rules are named as events name them, not as\n%s", out)
 	}
-	want(t, exitcode.Warned, []string{"2 warnings"}, "--root", string(f.Root), "policy", "lint", f.ID, "--strict")
+	want(t, exitcode.Warned, []string{"9 warnings", "klw.policy:5:1: file /secret none has decided nothing since it came into force"}, "--root", string(f.Root), "policy", "lint", f.ID, "--strict")
 	want(t, exitcode.Usage, []string{"whose bundle is known"}, "--root", string(f.Root), "policy", "lint", f.ID, "--bundle", bundle)
 }
