@@ -25,6 +25,14 @@ func (nod) Pre(c *hooks.Call) hooks.Verdict {
 	return hooks.Allow
 }
 
+// marker is a module that wants to be asked about the data of every file.
+type marker struct{ nod }
+
+func (marker) Pre(c *hooks.Call) hooks.Verdict {
+	c.Revocable = true
+	return nod{}.Pre(c)
+}
+
 // BenchmarkOperations compares a folder with views of it.
 func BenchmarkOperations(b *testing.B) {
 	for _, k := range []struct {
@@ -35,6 +43,7 @@ func BenchmarkOperations(b *testing.B) {
 		{"native", nil, nil},
 		{"passthrough", &Options{}, nil},
 		{"monitored", &Options{}, []hooks.Module{nod{}}},
+		{"revocable", &Options{}, []hooks.Module{marker{}}},
 		{"cached", &Options{Cached: true}, nil},
 		{"ordered", &Options{Cached: true, Ordered: true}, []hooks.Module{nod{}}},
 	} {
