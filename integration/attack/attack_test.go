@@ -36,7 +36,7 @@ func TestAttack(t *testing.T) {
 	results := make([][]outcome, len(columns))
 	for i, c := range columns {
 		t.Run(strings.ReplaceAll(c.title, ", ", "-"), func(t *testing.T) {
-			bundle := filepath.Join(work, fmt.Sprintf("attack%d", i))
+			bundle := filepath.Join(work, fmt.Sprintf("attack%d-%d", i, os.Getpid()))
 			makeBundle(t, top, bundle)
 			path := ns
 			if c.events != nil {
