@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -102,7 +103,8 @@ func done(err error, more ...any) string {
 	if err == nil {
 		return strings.TrimSpace("ok " + fmt.Sprintln(more...))
 	}
-	if e, ok := err.(unix.Errno); ok {
+	var e unix.Errno
+	if errors.As(err, &e) {
 		return unix.ErrnoName(e)
 	}
 	return err.Error()

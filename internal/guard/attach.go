@@ -26,6 +26,9 @@ func (g *guard) bindFiles() error {
 	for _, w := range b.warnings {
 		slog.Warn(w)
 	}
+	if err := g.checkTests(g.policy, b); err != nil {
+		return err
+	}
 	now := *g.now.Load()
 	now.binding = b
 	g.now.Store(&now)

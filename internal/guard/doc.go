@@ -25,12 +25,13 @@
 //  4. Cleanup may run any number of times, beside a living guard too (which it ends).
 //  5. The policy in force is, byte for byte, the one that klw-runc has checked, its includes too, or the one that the
 //     administrator has loaded since, whatever becomes of the files in the meantime.
-//  6. Loading and unloading of a module at the administrator's request each give one event, and so does every load of a
+//  6. A policy that doesn't answer, bound to this container, as its own section @test expects isn't put into force.
+//  7. Loading and unloading of a module at the administrator's request each give one event, and so does every load of a
 //     policy.
-//  7. A load of a policy puts all of it into force or changes nothing. No operation fails meanwhile that the old and the
+//  8. A load of a policy puts all of it into force or changes nothing. No operation fails meanwhile that the old and the
 //     new one allow, none passes that neither allows, and every operation that begins after the answer is decided by the
 //     new one. The file that exec reads holds one policy whole at any time.
-//  8. Modules learn only when told to, and status says so as long as one does. Beginning and end each give one event. A
+//  9. Modules learn only when told to, and status says so as long as one does. Beginning and end each give one event. A
 //     module that is loaded anew enforces.
 //
 // # Dangers

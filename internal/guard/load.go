@@ -51,6 +51,10 @@ func (g *guard) replacePolicy(ctx context.Context, texts policy.Texts, p *policy
 	if err != nil {
 		return done, err
 	}
+	if err := g.checkTests(p, b); err != nil {
+		b.Close()
+		return done, err
+	}
 	next := &inForce{texts: texts, policy: p, binding: b}
 	g.storePages(b) // by the old rules
 	if err := g.exchange(next); err != nil {

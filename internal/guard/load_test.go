@@ -154,6 +154,9 @@ func TestBadPolicyChangesNothing(t *testing.T) {
 	}{
 		{"application test\nbogus\n@general\nfile relative read\n", control.CodePolicy, []string{"klw.policy:2:1: ", "klw.policy:4:6: "}},
 		{header + "include nowhere\n", control.CodePolicy, []string{"klw.policy:2:9: can't include nowhere"}},
+		{header + "@general\nfile /data read\n@test\nrefuse file /data/x read\nallow file /data/y read\nallow socket tcp connect 10.0.0.1:1\n",
+			control.CodePolicy, []string{"klw.policy:5:1: not as expected (refuse file /data/x read): allowed", "klw.policy:7:1: not as expected"}},
+		{header + "@test\nallow file / read as nobody1\n", control.CodePolicy, []string{"nobody1"}},
 		{header + "@user nobody1\nfile /a read\n@user nobody2\nfile /b read\n", control.CodePolicy, []string{"klw.policy:2:7: ", "klw.policy:4:7: "}},
 		{"application x\ncompartment y\nseal off\npublish tcp 127.0.0.1:1 -> 2\n@replicate\n/data -> /d\n@general\nsocket tcp listen :2\n", control.CodeConflict, []string{
 			`klw.policy: application can't change from "test" to "x"`, `compartment can't change from "default" to "y"`,

@@ -27,7 +27,7 @@ func diffPolicy(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	_, next, err := readTexts(args[1], root(c))
+	next, err := readTexts(args[1], root(c))
 	if err != nil {
 		return err
 	}

@@ -40,21 +40,21 @@ func clearCommand() *cli.Command {
 }
 
 // readTexts reads a policy and everything that it names.
-func readTexts(file string, root layout.Root) (*policy.Policy, policy.Texts, error) {
+func readTexts(file string, root layout.Root) (policy.Texts, error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
-		return nil, policy.Texts{}, err
+		return policy.Texts{}, err
 	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, policy.Texts{}, exitcode.With(exitcode.NotFound, err)
+		return policy.Texts{}, exitcode.With(exitcode.NotFound, err)
 	}
 	if err != nil {
-		return nil, policy.Texts{}, err
+		return policy.Texts{}, err
 	}
-	p, texts, err := policy.Collect(file, text, os.DirFS(root.Policies()))
+	_, texts, err := policy.Collect(file, text, os.DirFS(root.Policies()))
 	texts.File = abs
-	return p, texts, exitcode.With(exitcode.BadPolicy, err)
+	return texts, exitcode.With(exitcode.BadPolicy, err)
 }
 
 func loadPolicy(ctx context.Context, c *cli.Command) error {
@@ -63,7 +63,7 @@ func loadPolicy(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	id := args[0]
-	_, texts, err := readTexts(args[1], root(c))
+	texts, err := readTexts(args[1], root(c))
 	if err != nil {
 		return err
 	}
