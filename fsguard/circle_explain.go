@@ -1,14 +1,12 @@
 package fsguard
 
 import (
-	"slices"
-
 	"klw/hooks"
 	"klw/internal/policy"
 )
 
 // Explain says what the circles decide about a path of the container: whether it is reserved for somebody else than user,
-// a name or a number. Links are followed, and all names that the object is known by count.
+// a name or a number. Links are followed, and all names that the object has count.
 func (c *Circles) Explain(user, file string, need policy.Perm) (Answer, error) {
 	uid, err := asker(c.users, user)
 	if err != nil {
@@ -17,26 +15,26 @@ func (c *Circles) Explain(user, file string, need policy.Perm) (Answer, error) {
 	if file, err = asked(file, need); err != nil {
 		return Answer{}, err
 	}
-	f, at, _, err := c.views.Follow(file)
+	n, err := look(c.views, file)
 	if err != nil {
 		return Answer{}, err
 	}
-	if f != nil {
-		defer c.views.Unpin(f)
-	}
-	names := namesOf(f)
-	if !slices.Contains(names, at) {
-		names = append([]string{at}, names...)
-	}
-	a := Answer{User: user, Path: file, Needed: need.String(), Has: need.String(), Allowed: true, Rule: hooks.NoRule}
-	for _, name := range names {
-		r := c.root.cover(name, "")
-		if r == nil || r.owner == uid || r.Perm&wanted(need) == 0 {
-			continue
+	for _, link := range n.links {
+		if r := c.root.cover(link, ""); r.keeps(uid, policy.Read) {
+			return r.refuses(user, file, link, policy.Read), nil
 		}
-		return r.refuses(user, file, name, need), nil
 	}
-	return a, nil
+	for _, name := range n.names {
+		if r := c.root.cover(name, ""); r.keeps(uid, need) {
+			return r.refuses(user, file, name, need), nil
+		}
+	}
+	return Answer{User: user, Path: file, Needed: need.String(), Has: need.String(), Allowed: true, Rule: hooks.NoRule}, nil
+}
+
+// keeps tells whether a line, if there is one, reserves something of need for somebody else.
+func (r *reserve) keeps(uid uint32, need policy.Perm) bool {
+	return r != nil && r.owner != uid && r.Perm&wanted(need) != 0
 }
 
 // refuses is the answer to somebody for whom it is not reserved, about one name of what file leads to.

@@ -3,7 +3,6 @@ package fsguard
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"klw/internal/policy"
@@ -46,8 +45,8 @@ func (a Answer) String() string {
 // nobody is the highest id, which no account has.
 const nobody = ^uint32(0) - 1
 
-// Explain says what the module decides about a path of its container: links are followed, and all names that the
-// object is known by count. user is a name or a number of the container, or "" for somebody without rules of his own.
+// Explain says what the module decides about a path of its container: links are followed, which needs read on
+// each, and all names that the object has count. user is a name or a number of the container, or "" for somebody without rules of his own.
 func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
 	uid, err := asker(r.users, user)
 	if err != nil {
@@ -56,24 +55,22 @@ func (r *Rules) Explain(user, file string, need policy.Perm) (Answer, error) {
 	if file, err = asked(file, need); err != nil {
 		return Answer{}, err
 	}
-	f, at, _, err := r.views.Follow(file)
+	n, err := look(r.views, file)
 	if err != nil {
 		return Answer{}, err
 	}
-	if f != nil {
-		defer r.views.Unpin(f)
-	}
 	t := r.of(uid)
-	names := namesOf(f)
-	if len(names) == 0 || slices.Contains(names, at) {
-		names = append([]string{at}, names...)
-	}
-	for _, n := range names {
-		if a := answer(t, user, file, n, need); !a.Allowed {
+	for _, l := range n.links {
+		if a := answer(t, user, file, l, policy.Read); !a.Allowed && r.links[l].Path == "" {
 			return a, nil
 		}
 	}
-	return answer(t, user, file, names[0], need), nil
+	for _, name := range n.names {
+		if a := answer(t, user, file, name, need); !a.Allowed {
+			return a, nil
+		}
+	}
+	return answer(t, user, file, n.at, need), nil
 }
 
 // asked checks a question.

@@ -48,12 +48,13 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestExplainNames wants links followed and every name counted.
+// TestExplainNames wants links followed, where they may be read, and every name counted.
 func TestExplainNames(t *testing.T) {
-	g := serve(t, "@general\nfile /srv read write\nfile /srv/named read\n", map[string]string{"proc/": "", "srv/named": "n", "usr/x": "x"})
+	g := serve(t, "@general\nfile /srv read write\nfile /srv/named read\nfile /link read\n", map[string]string{"proc/": "", "srv/named": "n", "usr/x": "x"})
 	check(t, os.Link(g.source+"/srv/named", g.source+"/srv/other"))
 	check(t, os.Symlink("srv", g.source+"/link"))
-	m, _, err := newModule(parse(t, "@general\nfile /srv read write\nfile /srv/named read\n"), g.server, people)
+	check(t, os.Symlink("../srv", g.source+"/usr/link"))
+	m, _, err := newModule(parse(t, "@general\nfile /srv read write\nfile /srv/named read\nfile /link read\n"), g.server, people)
 	check(t, err)
 	for i, c := range []struct {
 		path string
@@ -63,6 +64,7 @@ func TestExplainNames(t *testing.T) {
 		{"/link/new", policy.Write, "allowed: write of /link/new, which is /srv/new, for bob (p:3: file /srv read write)"},
 		{"/link/other", policy.Read, "allowed: read of /link/other, which is /srv/other, for bob (p:3: file /srv read write)"},
 		{"/srv/other", policy.Write, "refused: write of /srv/other, which is /srv/named, for bob (p:4: file /srv/named read)\nwould be allowed by: file /srv/named read write"},
+		{"/usr/link/new", policy.Write, "refused: read of /usr/link/new, which is /usr/link, for bob (no rule)\nwould be allowed by: file /usr/link read"},
 		{"/usr/x", policy.Read, "refused: read of /usr/x for bob (no rule)\nwould be allowed by: file /usr/x read"},
 	} {
 		if a, err := m.Rules().Explain("bob", c.path, c.need); err != nil || a.String() != c.want {

@@ -96,7 +96,12 @@ func (s *stacked) begin(t *rapid.T) (ok bool) {
 		}
 	}
 	openUp(s.t, s.source, 0)
-	s.policy = drawStack(t)
+	return s.force(drawStack(t))
+}
+
+// force puts a policy into force, unless it can't be bound.
+func (s *stacked) force(p *policy.Policy) (ok bool) {
+	s.policy = p
 	bound, _, err := BindPolicy(s.policy, s.server, people)
 	if err != nil {
 		return false

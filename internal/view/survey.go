@@ -72,6 +72,19 @@ func (s *Server) allNames(pid uint32, nodes ...*Inode) unix.Errno {
 	return 0
 }
 
+// AllNames makes all names of an object known, as before a module is asked about it. It may wait for a walk through the
+// views.
+func (s *Server) AllNames(f hooks.File) error {
+	n, ok := f.(*Inode)
+	if !ok || !s.survey.on.Load() {
+		return nil
+	}
+	if e := s.allNames(0, n); e != 0 {
+		return e
+	}
+	return nil
+}
+
 // allNamesFor is allNames of what a call is about. Where the call is about names, they have been looked at before (see
 // lockNames), and their directories are locked.
 func (s *Server) allNamesFor(c *hooks.Call) unix.Errno {
