@@ -64,12 +64,13 @@ func (d *inquiry) object(f hooks.File, need policy.Perm) hooks.Verdict {
 	if f == nil || need == policy.None {
 		return hooks.Allow
 	}
+	marked := d.marks.lines(f.Key()) // before the names: a mark goes when the object has its new name
 	for _, path := range namesOf(f) {
 		if v := d.check(d.root.cover(path, ""), path, need); v.Refused() {
 			return v
 		}
 	}
-	for _, r := range d.marks.lines(f.Key()) {
+	for _, r := range marked {
 		if v := d.check(r, r.path, need); v.Refused() {
 			return v
 		}

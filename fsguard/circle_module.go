@@ -72,6 +72,7 @@ func (m *CircleModule) Pre(c *hooks.Call) hooks.Verdict {
 		if v.Refused() {
 			return v
 		}
+		circles.watch(c)
 		takes = append(takes, more...)
 	}
 	var names uint64 = 1

@@ -134,5 +134,10 @@ func (t take) free(names uint64) bool {
 			return false
 		}
 	}
+	for _, mode := range traced.Passed() {
+		if access(hooks.Opening{Flags: mode})&t.extra != 0 {
+			return false
+		}
+	}
 	return true
 }

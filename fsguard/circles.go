@@ -15,6 +15,8 @@ type Circles struct {
 	ways   map[string]*reserve // symbolic links on the way of reserves, by their own name
 	owners map[uint32]*reserve // the first of each owner
 	pinned []hooks.File
+	files  []Set       // the file rules of the same policy
+	all    policy.Perm // that any line reserves
 	users  UserLookup
 	views  Resolver
 }
@@ -63,7 +65,7 @@ func bindCircles(list []policy.Circle, files []Set, views Resolver, users UserLo
 	for _, o := range opts {
 		o(f.binder)
 	}
-	f.c = &Circles{root: &plot{}, ways: map[string]*reserve{}, owners: map[uint32]*reserve{}, users: users, views: views}
+	f.c = &Circles{root: &plot{}, ways: map[string]*reserve{}, owners: map[uint32]*reserve{}, users: users, views: views, files: files}
 	for _, circle := range list {
 		if uid, ok := f.uid(circle.Owner); ok {
 			for _, r := range circle.Reserves {
@@ -108,6 +110,7 @@ func (f *fencer) add(r *reserve, files []Set) {
 		}
 	}
 	f.enter(r, path)
+	f.c.all |= r.Perm
 	f.lines, f.files = append(f.lines, r), append(f.files, at)
 	f.warnOpen(r, at)
 	if f.c.owners[r.owner] == nil {

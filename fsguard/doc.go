@@ -35,8 +35,9 @@
 //     not. Nobody but the owner makes, removes, replaces or changes anything there, and where reading is reserved, reads,
 //     lists or executes it. Nothing that leads there is moved or replaced by anybody.
 //  11. Names don't move out of a circle: not by the owner either (EXDEV, so that tools copy). Into it the owner moves what
-//     nobody else can reach: a file with no other name, which nobody else has open, or is about to open, in a way that is
-//     reserved there. So a file that is replaced by rename stays reserved.
+//     nobody else can reach: a file with no other name, which nobody else has open or mapped, or is about to open, in a
+//     way that is reserved there. So a file that is replaced by rename stays reserved. For this, data of files where an
+//     owner has write goes through the server (hooks.Call.Watched).
 //  12. No two lines of circles are about one object: lines that turn out to be, by links, hard links or folders that are
 //     bound twice, are not bound.
 //  13. While a module learns it refuses nothing, and what it lets pass is in the record, or counted as lost. A policy

@@ -39,6 +39,9 @@ type Former interface {
 type Traced interface {
 	// Openings gives each open file description of the object, and each open of it whose call is being decided.
 	Openings() []Opening
+	// Passed gives the access modes with which the object has been open while its data passed through in the kernel.
+	// Mappings may be left of that: the kernel doesn't tell when they end.
+	Passed() (modes []uint32)
 	// Links gives how many names the object has, known to the server or not.
 	Links() (uint64, error)
 }
@@ -111,7 +114,10 @@ type Call struct {
 	// Revocable is for a Pre to set (on open, exec, create and tmpfile): data of the file is asked for at every read,
 	// write, fallocate and truncate, with Opener. It comes too late for a file that is open already without it.
 	Revocable bool
-	Opener    *Caller // who opened the file that data is read or changed through, if the open was Revocable; else nil
+	// Watched is for a Pre to set likewise: data of the file goes through the server, so that it knows who has the file open
+	// until the last mapping is gone. The kernel keeps mappings of data that passes through to itself.
+	Watched bool
+	Opener  *Caller // who opened the file that data is read or changed through, if the open was Revocable; else nil
 
 	Writeback bool // write: whole pages that were stored through a mapping, later; Caller need not be who stored
 

@@ -173,7 +173,7 @@ func (s *session) created(fd int, dir *Inode, name string, c *hooks.Call, out *f
 		unix.Close(fd)
 		return hooks.Result{Errno: unix.Errno(code)}
 	}
-	share, err := s.join(k, joining{flags: c.Flags, must: true, asked: c.Revocable}, func() (int, error) { return fd, nil })
+	share, err := s.join(k, joining{flags: c.Flags, must: true, asked: c.Revocable || c.Watched}, func() (int, error) { return fd, nil })
 	if err != nil {
 		return failed(err)
 	}

@@ -29,7 +29,8 @@
 //     set-group-ID directory. Nobody makes device nodes.
 //  6. Data passes between application and backing in the kernel (passthrough) unless the view is Cached. Where the
 //     kernel lacks passthrough, or refuses it for a file, that file's data goes through the server; so it does for a file
-//     whose open a module marks (hooks.Call.Revocable), as long as none is open by passthrough already.
+//     whose open a module marks (hooks.Call.Revocable, Watched), as long as none is open by passthrough already. A mapping
+//     of data that passes through outlives what the server knows to be open: Inode.Passed tells of it.
 //  7. In a Cached view every write(2) is a write by the server before it returns. Stores to mappings become writes at
 //     msync, munmap, close or write-back.
 //  8. In an Ordered view an operation and its Post run under a lock: one per inode for data and attributes, one per

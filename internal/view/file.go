@@ -101,7 +101,7 @@ const sharedFlags = unix.O_ACCMODE | unix.O_SYNC | unix.O_DSYNC | unix.O_NOATIME
 type joining struct {
 	flags uint32
 	must  bool // a new one, for O_TRUNC
-	asked bool // a module wants to be asked about the data: not by passthrough, if that can be chosen still
+	asked bool // a module wants to be asked about the data, or to know who maps it: not by passthrough, if that can be chosen still
 }
 
 // join gives the node's descriptor of a kind, made by open if there is none, or if it must be.
@@ -154,6 +154,9 @@ func (v *View) enlist(n *node, share *sharedFD, asked bool) {
 	b.fds = append(b.fds, share)
 	v.srv.mu.Lock()
 	n.own().open = append(n.own().open, share)
+	if b.id != 0 {
+		n.own().passed |= 1 << (share.flags & unix.O_ACCMODE)
+	}
 	v.srv.mu.Unlock()
 }
 

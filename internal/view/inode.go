@@ -42,6 +42,7 @@ type rare struct {
 	roots  []*View     // views that begin here
 	former []string    // the last name it had, or the directory that it was made in without one
 	open   []*sharedFD // descriptors of it that are open
+	passed uint8       // access modes of opens whose data passed through, as 1<<mode: mappings outlive what is open
 	orphan *pathFD     // keeps an object without a name reachable
 	gate   gate        // Ordered views: one operation on data and attributes at a time
 }

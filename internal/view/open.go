@@ -53,7 +53,7 @@ func (s *session) withStat(f *file, changed bool) hooks.Result {
 func (s *session) open(n *node, c *hooks.Call, kill bool) (*file, error) {
 	flags := c.Flags
 	truncate := flags&unix.O_TRUNC != 0
-	share, err := s.join(n, joining{flags: flags, must: truncate, asked: c.Revocable}, func() (fd int, err error) {
+	share, err := s.join(n, joining{flags: flags, must: truncate, asked: c.Revocable || c.Watched}, func() (fd int, err error) {
 		p, err := n.reach()
 		if err != nil {
 			return -1, err

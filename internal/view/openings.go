@@ -3,6 +3,8 @@ package view
 import (
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"klw/hooks"
 )
 
@@ -52,6 +54,18 @@ func (n *Inode) Openings() (list []hooks.Opening) {
 		v.mu.RUnlock()
 	}
 	return list
+}
+
+// Passed gives the access modes of opens whose data passed through.
+func (n *Inode) Passed() (modes []uint32) {
+	n.srv.mu.RLock()
+	defer n.srv.mu.RUnlock()
+	for mode := range uint32(unix.O_ACCMODE) {
+		if n.uncommon().passed&(1<<mode) != 0 {
+			modes = append(modes, mode)
+		}
+	}
+	return modes
 }
 
 // Links gives how many names the object has on the backing, known or not.
