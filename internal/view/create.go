@@ -73,7 +73,7 @@ func (s *session) made(dir *node, name string, out *fuse.EntryOut) hooks.Result 
 
 // Mkdir makes a directory.
 func (s *session) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, e := s.node(in.NodeId)
+	dir, e := s.folder(in.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}
@@ -85,7 +85,7 @@ func (s *session) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, o
 
 // Mknod makes a FIFO, a socket or a regular file. Devices are refused: nothing in a view may lead past it.
 func (s *session) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, e := s.node(in.NodeId)
+	dir, e := s.folder(in.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}
@@ -104,7 +104,7 @@ func (s *session) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, o
 
 // Symlink makes a symbolic link.
 func (s *session) Symlink(cancel <-chan struct{}, h *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
-	dir, e := s.node(h.NodeId)
+	dir, e := s.folder(h.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}
@@ -116,7 +116,7 @@ func (s *session) Symlink(cancel <-chan struct{}, h *fuse.InHeader, target, name
 
 // Create makes and opens a regular file.
 func (s *session) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	dir, e := s.node(in.NodeId)
+	dir, e := s.folder(in.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}
@@ -136,7 +136,7 @@ func (s *session) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string,
 
 // Tmpfile makes and opens a regular file without a name.
 func (s *session) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
-	dir, e := s.node(in.NodeId)
+	dir, e := s.folder(in.NodeId)
 	if e != 0 {
 		return fuse.Status(e)
 	}

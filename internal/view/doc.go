@@ -42,6 +42,8 @@
 //  10. After [Server.KnowAllNames] a module that is asked about an object hears all names that it has inside the views,
 //     also those that nobody has looked up. (What the host does to names is heard of when they are looked up again.)
 //  11. No answer makes the kernel stop asking: an errno that would is replaced.
+//  12. Nothing beside the backing rests on the kernel sending what it should: a name that isn't one name in a directory
+//     is refused, and so is whatever else is malformed. A message too short to be a request may end the session.
 //
 // # Choices
 //
@@ -63,6 +65,10 @@
 // # Dangers
 //
 // go-fuse answers the name .go-fuse-epoll-hack in a view's root by itself: an empty file that leads nowhere.
+//
+// go-fuse allocates as much for an answer as a request says that it can take, up to 4 GiB, and a request works on the
+// descriptor of its file even if another request releases that meanwhile. The kernel does neither; nobody else may get
+// hold of the connection's descriptor.
 //
 // What a Pre makes of open flags counts for the server's descriptor only; with passthrough the kernel goes by what the
 // caller asked for.

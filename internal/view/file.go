@@ -49,11 +49,11 @@ func (v *View) takeFile(fh uint64) *file {
 }
 
 func (v *View) closeFile(f *file) {
+	v.srv.locks.leaveFile(f)
 	if f.share == nil {
 		unix.Close(f.fd)
 		return
 	}
-	v.srv.locks.leaveFile(f)
 	v.leave(f.node, f.share)
 }
 

@@ -109,7 +109,7 @@ func (s *session) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *
 	if h.NodeId == rootID && s.aliasing.Load() && name == s.opts.Alias {
 		return s.lookupAlias(out)
 	}
-	dir, e := s.node(h.NodeId)
+	dir, e := s.folder(h.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}

@@ -38,7 +38,7 @@ func (s *session) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) f
 }
 
 func (s *session) remove(cancel <-chan struct{}, h *fuse.InHeader, op hooks.Operation, name string, flags int) fuse.Status {
-	dir, e := s.node(h.NodeId)
+	dir, e := s.folder(h.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}
@@ -73,7 +73,7 @@ func (s *session) remove(cancel <-chan struct{}, h *fuse.InHeader, op hooks.Oper
 
 // Link gives an object a further name.
 func (s *session) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, e := s.node(in.NodeId)
+	dir, e := s.folder(in.NodeId, name)
 	if e != 0 {
 		return fuse.Status(e)
 	}
@@ -119,11 +119,11 @@ func (s *session) link(n, dir *Inode, name string) error {
 
 // Rename moves a name, or exchanges two.
 func (s *session) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName string) fuse.Status {
-	from, e := s.node(in.NodeId)
+	from, e := s.folder(in.NodeId, oldName)
 	if e != 0 {
 		return fuse.Status(e)
 	}
-	to, e := s.node(in.Newdir)
+	to, e := s.folder(in.Newdir, newName)
 	if e != 0 {
 		return fuse.Status(e)
 	}

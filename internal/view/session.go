@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -26,6 +27,24 @@ func (s *session) node(id uint64) (*node, unix.Errno) {
 	s.View.mu.RUnlock()
 	if n == nil {
 		return nil, unix.ESTALE
+	}
+	return n, 0
+}
+
+// folder finds the directory that a request names something in. Each name must be one: the backing is never asked for
+// what leads elsewhere. The kernel sends no other, but nothing rests on that.
+func (s *session) folder(id uint64, names ...string) (*node, unix.Errno) {
+	n, e := s.node(id)
+	if e != 0 {
+		return nil, e
+	}
+	if n.typ != unix.S_IFDIR {
+		return nil, unix.ENOTDIR
+	}
+	for _, name := range names {
+		if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
+			return nil, unix.EINVAL
+		}
 	}
 	return n, 0
 }

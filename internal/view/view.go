@@ -79,6 +79,19 @@ func (s *Server) Add(o Options) (*View, error) {
 }
 
 func (s *Server) add(o Options) (*View, error) {
+	v, err := s.prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.serve(); err != nil {
+		v.end()
+		return nil, err
+	}
+	return v, nil
+}
+
+// prepare makes everything of a view but the mount.
+func (s *Server) prepare(o Options) (*View, error) {
 	if !path.IsAbs(o.Inside) || path.Clean(o.Inside) != o.Inside {
 		return nil, fmt.Errorf("%q is not an absolute clean path", o.Inside)
 	}
@@ -91,7 +104,7 @@ func (s *Server) add(o Options) (*View, error) {
 	}
 	o.ReadOnly = o.ReadOnly || src.readOnly
 	v := &View{
-		srv: s, opts: o, source: src,
+		srv: s, opts: o, source: src, abort: -1, notify: -1,
 		done:  make(chan struct{}),
 		nodes: make(map[uint64]*node),
 		files: make(map[uint64]*file),
@@ -101,10 +114,6 @@ func (s *Server) add(o Options) (*View, error) {
 		return nil, err
 	}
 	s.findTwins(v)
-	if err := v.serve(); err != nil {
-		v.end()
-		return nil, err
-	}
 	return v, nil
 }
 
@@ -126,10 +135,9 @@ func (v *View) takeRoot() error {
 	return nil
 }
 
-// serve makes the mount, answers INIT and starts to serve.
+// serve makes the mount and starts to serve.
 func (v *View) serve() error {
-	mo := v.mountOptions()
-	dev, m, err := detachedMount(v.opts, v.source, mo.MaxWrite)
+	dev, m, err := detachedMount(v.opts, v.source, maxTransfer)
 	if err != nil {
 		return err
 	}
@@ -139,25 +147,32 @@ func (v *View) serve() error {
 		unix.Close(dev)
 		return err
 	}
-	if v.notify, err = unix.FcntlInt(uintptr(dev), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	if err := v.converse(dev); err != nil {
 		v.mount.Close()
 		unix.Close(v.abort)
-		unix.Close(dev)
 		return fmt.Errorf("serve: %w", err)
 	}
+	if v.opts.SelfUse {
+		quenchPoll(m)
+	}
+	return nil
+}
+
+// converse answers INIT, which waits on dev, and starts to answer what follows. It takes dev, also when it fails.
+func (v *View) converse(dev int) (err error) {
+	if v.notify, err = unix.FcntlInt(uintptr(dev), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		unix.Close(dev)
+		return err
+	}
+	mo := v.mountOptions()
 	v.fuse, err = fuse.NewServer(&session{View: v, Server: v.srv}, fmt.Sprintf("/dev/fd/%d", dev), mo)
 	if err != nil { // dev is closed
-		v.mount.Close()
-		unix.Close(v.abort)
 		unix.Close(v.notify)
-		return fmt.Errorf("serve: %w", err)
+		return err
 	}
 	v.pass = mo.DisabledCapabilities&fuse.CAP_PASSTHROUGH == 0 && v.fuse.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH != 0
 	v.aliasing.Store(v.opts.Alias != "")
 	go v.fuse.Serve()
-	if v.opts.SelfUse {
-		quenchPoll(m)
-	}
 	return nil
 }
 
