@@ -186,6 +186,10 @@ func (b *binder) resolve(rules []policy.FileRule) []boundRule {
 
 // follow resolves one rule's path.
 func (b *binder) follow(r policy.FileRule) bound {
+	if !strings.HasPrefix(r.Path, "/") {
+		b.errorf(r.Pos, "a path that begins with /", "the home in %s isn't known here", r.Path)
+		return bound{}
+	}
 	if slices.Contains(b.enforced, r.Path) {
 		return bound{path: r.Path, ok: true}
 	}

@@ -21,6 +21,8 @@ type Users interface {
 	UserLookup
 	// Name names a user as a policy does whom calls come with that id of: by a number where there is no name.
 	Name(uid uint32) policy.User
+	// Home gives a user's home directory, as the container's user list has it.
+	Home(policy.User) (string, error)
 }
 
 // asker finds the id of a user who is asked about; "" is somebody without rules of his own.
@@ -34,7 +36,7 @@ func asker(users UserLookup, user string) (uint32, error) {
 // Passwd reads a user list in the format of /etc/passwd. The first line of a name counts, as in the C library. Lines
 // without a proper id are left out: github.com/moby/sys/user takes them for user 0.
 func Passwd(r io.Reader) (Users, error) {
-	p := passwd{}
+	p, homes := passwd{}, map[string]string{}
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		f := strings.Split(lines.Text(), ":")
@@ -44,12 +46,33 @@ func Passwd(r io.Reader) (Users, error) {
 		id, err := strconv.ParseUint(f[2], 10, 32)
 		if _, known := p[f[0]]; err == nil && !known {
 			p[f[0]] = uint32(id)
+			if len(f) > 5 {
+				homes[f[0]] = f[5]
+			}
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read the user list: %w", err)
 	}
-	return p, nil
+	return accounts{p, homes}, nil
+}
+
+// accounts are users with their homes.
+type accounts struct {
+	passwd
+	homes map[string]string
+}
+
+// Home goes by the name, for a number by the name that it has.
+func (a accounts) Home(u policy.User) (string, error) {
+	name := u.Name
+	if u.HasID {
+		name = a.Name(u.ID).Name
+	}
+	if dir := a.homes[name]; name != "" && dir != "" {
+		return dir, nil
+	}
+	return "", fmt.Errorf("the container's /etc/passwd has none")
 }
 
 type passwd map[string]uint32

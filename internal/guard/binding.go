@@ -21,6 +21,9 @@ type binding struct {
 
 // bind binds the policy's own rules and all that is stacked on them. All mistakes are told at once (policy.ErrorList).
 func (g *guard) bind(p *policy.Policy) (*binding, error) {
+	if err := p.ResolveHomes(g.users.Home); err != nil {
+		return nil, err
+	}
 	unviewed, viewed := g.mounts()
 	bound, warnings, err := fsguard.BindPolicy(p, g.server, g.users, fsguard.RootMaySetuid(g.setup.RootMaySetuid),
 		fsguard.Unviewed(unviewed...), fsguard.Viewed(viewed...), g.enforced())

@@ -181,6 +181,31 @@ func TestBadPolicyChangesNothing(t *testing.T) {
 	}
 }
 
+// TestHomes wants a user's home to be where the container's own list says, and one that is everything refused.
+func TestHomes(t *testing.T) {
+	f := guardtest.New(t, guardtest.Policy)
+	withData(t, f)
+	list := "root:x:0:0::/secret:/bin/sh\nwww:x:33:33::/:/bin/sh\n"
+	if err := os.WriteFile(filepath.Join(f.Bundle, "rootfs/etc/passwd"), []byte(list), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.Run()
+	c := f.Client()
+	if got := f.App.Do("read", "/secret/key"); got == "s3cret" {
+		t.Fatal("the file is open already")
+	}
+	if _, err := load(t, c, f.Texts("application test\n@general\nfile / read\nfile /secret none\n@user root\nfile ~/key read\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.App.Do("read", "/secret/key"); got != "s3cret" {
+		t.Errorf("root reads a file in his home: %s", got)
+	}
+	_, err := load(t, c, f.Texts("application test\n@user www\nfile ~/key read\n"))
+	if err == nil || !strings.Contains(err.Error(), "klw.policy:3:1: the home of www: it is /") {
+		t.Errorf("a home that is everything: %v", err)
+	}
+}
+
 // TestKernelRulesStay wants rules that became mount options to be there in every policy.
 func TestKernelRulesStay(t *testing.T) {
 	f := guardtest.New(t, guardtest.Policy+"file /run read write\n")

@@ -61,6 +61,9 @@ func (m mappedUsers) Name(uid uint32) policy.User {
 	return policy.User{ID: uid, HasID: true}
 }
 
+// Home gives a user's home, which no mapping changes.
+func (m mappedUsers) Home(u policy.User) (string, error) { return m.inside.Home(u) }
+
 // openInside opens a regular file of the container for reading. Links are followed inside the mount that the path
 // lies in, never outside.
 func openInside(mounts []handshake.Mount, name string) (*os.File, error) {

@@ -113,6 +113,9 @@ func lintContainer(ctx context.Context, c *cli.Command, id string) ([]lint.Warni
 		return nil, err
 	}
 	p, err := texts.Parse()
+	if err == nil {
+		err = p.ResolveHomes(policy.UsualHome)
+	}
 	if err != nil {
 		return nil, err
 	}

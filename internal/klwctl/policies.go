@@ -95,7 +95,11 @@ func parsePolicy(file string, root layout.Root) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policy.ParseWith(file, text, policy.FolderResolver(os.DirFS(root.Policies())))
+	p, err := policy.ParseWith(file, text, policy.FolderResolver(os.DirFS(root.Policies())))
+	if err != nil {
+		return nil, err
+	}
+	return p, p.ResolveHomes(policy.UsualHome)
 }
 
 // badPolicy gives a policy's mistakes their exit code, and one that can't be read none.

@@ -27,7 +27,7 @@ func (p *parser) parseFileRule(words []word) {
 		return
 	}
 	r := FileRule{Path: args[0].text, Pos: p.pos(words[0].col)}
-	ok = p.path(args[0], r.Path)
+	ok = p.rulePath(args[0], r.Path)
 	if ok = p.permissions(args[1:], &r) && ok; ok {
 		p.addFile(r, args[0].col)
 	}
@@ -104,6 +104,18 @@ func (p *parser) addFile(r FileRule, col int) {
 
 // none tells whether the rule is the word none.
 func (r FileRule) none() bool { return r.Perm == None && !r.Immutable }
+
+// rulePath checks the path of a file rule: in a user's list it may begin with his home.
+func (p *parser) rulePath(w word, s string) bool {
+	if s != "~" && !strings.HasPrefix(s, "~/") {
+		return p.path(w, s)
+	}
+	if p.list == generalList {
+		p.errorf(w.col, "a section @user above it, or a path that begins with /", "%s is nobody's home", quote(s))
+		return false
+	}
+	return p.clean(w, s)
+}
 
 // path checks a path as seen in the container.
 func (p *parser) path(w word, s string) bool {
