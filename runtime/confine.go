@@ -48,7 +48,7 @@ func confine(b *bundle.Bundle, warn func(string)) (*confinement, error) {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
 	taken = append(taken, confineCapabilities(b.Spec.Process)...)
-	for _, text := range append(taken, confineTracing(b.Spec.Process, b.Policy.Circles)...) {
+	for _, text := range append(taken, confineCircles(b.Spec.Process, b.Policy.Circles)...) {
 		warn(text)
 	}
 	b.Spec.Process.NoNewPrivileges = true

@@ -33,3 +33,30 @@ func TestNobodyTracesAnOwner(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyDumpsAnOwner: with circles in the policy nobody's memory is dumped, and nobody can change that.
+func TestNobodyDumpsAnOwner(t *testing.T) {
+	give := func(s *specs.Spec) {
+		s.Process.Capabilities.Bounding = append(s.Process.Capabilities.Bounding, limits)
+		s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: coreLimit, Hard: 9, Soft: 9})
+	}
+	for rules, dumps := range map[string]bool{
+		"@general\nfile / read\n":                                    true,
+		"@general\nfile / read\n@circle 1000\nreserve /home write\n": false,
+	} {
+		spec, warnings, err := confined(t, rules, give)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limited := slices.Contains(spec.Process.Rlimits, specs.POSIXRlimit{Type: coreLimit})
+		both := slices.ContainsFunc(spec.Process.Rlimits, func(l specs.POSIXRlimit) bool { return l.Type == coreLimit && l.Hard > 0 })
+		if may(spec.Process.Capabilities, limits) != dumps || limited == dumps || both != dumps {
+			t.Errorf("%q: %v %v", rules, spec.Process.Capabilities, spec.Process.Rlimits)
+		}
+		for _, want := range []string{"CAP_SYS_RESOURCE is not granted under a policy with circles", "RLIMIT_CORE is 0 under a policy with circles"} {
+			if said := slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, want) }); said == dumps {
+				t.Errorf("%q: warned %q", rules, warnings)
+			}
+		}
+	}
+}

@@ -106,7 +106,7 @@ func (c *Container) execBundle(process *specs.Process) (*bundle.Bundle, error) {
 	}
 	spec.Process.NoNewPrivileges = true
 	confineCapabilities(spec.Process)
-	confineTracing(spec.Process, b.Policy.Circles)
+	confineCircles(spec.Process, b.Policy.Circles)
 	if !c.State.MayTrace { // nobody in the container may: a policy loaded later may have circles
 		takeCapability(spec.Process, tracing)
 	}

@@ -33,8 +33,9 @@ func (b *box) withVault() {
 	b.write("klw.policy", b.read("klw.policy")+vault)
 	b.editConfig(func(s *specs.Spec) {
 		for _, set := range []*[]string{&s.Process.Capabilities.Bounding, &s.Process.Capabilities.Permitted, &s.Process.Capabilities.Effective} {
-			*set = append(*set, "CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_CHOWN", "CAP_SETFCAP", "CAP_SYS_ADMIN")
+			*set = append(*set, "CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_CHOWN", "CAP_SETFCAP", "CAP_SYS_ADMIN", "CAP_KILL", "CAP_SYS_RESOURCE")
 		}
+		s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: "RLIMIT_CORE", Soft: 1 << 30, Hard: 1 << 30})
 		s.Linux.Seccomp = nil
 	})
 }
@@ -93,7 +94,7 @@ func TestCircle(t *testing.T) {
 	}
 
 	// Through a process of the owner's.
-	mine := b.command("klw-runc", "exec", "--user", "1000:1000", b.id, "perl", "-e", `$| = 1; open(F, "+<", "/srv/vault/key"); print "$$\n"; sleep 60`)
+	mine := b.command("klw-runc", "exec", "--user", "1000:1000", b.id, "perl", "-e", `$| = 1; mkdir "/srv/dump"; chdir "/srv/dump" or print "no"; open(F, "+<", "/srv/vault/key"); print "$$\n"; sleep 60`)
 	out, err := mine.StdoutPipe()
 	b.must(err)
 	b.must(mine.Start())
@@ -110,6 +111,12 @@ func TestCircle(t *testing.T) {
 	root(`perl -e '$f = syscall(434, `+pid+`, 0); syscall(438, $f, 3, 0) >= 0 or print $!'`, notPermitted)                                                     // pidfd_getfd
 	root(`perl -e '$b = "x" x 16; $v = pack("pQ", $b, 16); $w = pack("QQ", 4096, 16); syscall(311, `+pid+`, $v, 1, $w, 1, 0) >= 0 or print $!'`, notPermitted) // process_vm_writev
 	root(`perl -e 'syscall(312, $$ + 0, `+pid+`, 0, 3, 3) >= 0 or print $!'`, notPermitted)                                                                    // kcmp
+
+	// Through a core dump of it, which would lie where the process is, outside of the circle.
+	root(`kill -SEGV `+pid+` && while kill -0 `+pid+`; do :; done; ls -A /srv/dump`, "No such process")
+	if dumps, err := os.ReadDir(b.path("rootfs/srv/dump")); err != nil || len(dumps) > 0 {
+		t.Errorf("the owner's memory lies in the open: %v %v", dumps, err)
+	}
 
 	rule := func(text string) string {
 		for i, l := range strings.Split(b.read("klw.policy"), "\n") {
