@@ -40,7 +40,7 @@ var readsDir = map[string]bool{"read": true, "pread": true, "readv": true, "send
 // holesVary tells of file systems in which reading a mapping fills holes. Through the server nobody maps the file.
 func holesVary(backing string) bool { return backing == "tmpfs" || backing == "overlay" }
 
-// O_DIRECT demands no alignment of a view, and data goes through the backing's page cache: the call "direct" reads and
+// O_DIRECT demands no alignment of a view without passthrough, and data goes through the backing's page cache: the call "direct" reads and
 // writes aligned pieces only. A statx with AT_STATX_DONT_SYNC may tell what was true a moment ago, as with every file
 // system that is a server's: no step has it. Pages that wait in a pipe are the file's own natively, and change with it:
 // nothing is spliced from a file to itself.

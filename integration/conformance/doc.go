@@ -13,6 +13,12 @@
 // A difference is shrunk to the fewest steps that show it. It is ours to fix unless it stands in differences_test.go,
 // with the reason; docs/file-operations.md has the same list.
 //
+// # Scenes
+//
+// What random steps don't come by is played in scenes written by hand (scenes_*_test.go): the same courses of system calls
+// natively and in each kind of view, told line by line. A line that differs must be one of the scene's differences, which
+// name the row of docs/file-operations.md that says so; TestReference wants every row of it proven.
+//
 // # More of it
 //
 // TestPosix runs go-fuse's conformance suite over native and views. KLW_SOAK=10m goes on with new seeds for that long; -seed=N -steps=N repeats one list on every file system.

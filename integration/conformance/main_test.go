@@ -13,6 +13,8 @@ import (
 // TestMain runs the tests in a mount namespace of their own, or what a test started this program again for.
 func TestMain(m *testing.M) {
 	switch {
+	case os.Getenv(lockEnv) != "":
+		lockMain()
 	case os.Getenv(workerEnv) != "":
 		workerMain()
 	case os.Getenv("KLW_CONFORMANCE") == "":

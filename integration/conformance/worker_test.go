@@ -22,6 +22,9 @@ type job struct {
 	Root   string
 	Behind string // described when the steps are done, if not ""
 	Steps  []step
+
+	Scenes      bool   // play scenes instead
+	Host, Other string // for scenes
 }
 
 // report is what a worker tells.
@@ -29,6 +32,7 @@ type report struct {
 	Results []string
 	Final   string // everything that can be seen
 	Behind  string
+	Scenes  map[string][]string // what each told
 }
 
 // worker does steps on a tree.
@@ -50,6 +54,11 @@ func workerMain() {
 	var err error
 	w.proc, err = unix.Open("/proc/self/fd", unix.O_PATH|unix.O_CLOEXEC, 0)
 	demand("open /proc/self/fd", err)
+	if j.Scenes {
+		w.on = threads()
+		demand("tell", gob.NewEncoder(os.Stdout).Encode(report{Scenes: w.playAll(j)}))
+		return
+	}
 	behind := -1
 	if j.Behind != "" {
 		behind, err = unix.Open(j.Behind, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

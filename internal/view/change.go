@@ -89,6 +89,11 @@ func (s *session) change(n *node, in *fuse.SetAttrIn, a attr) (unix.Stat_t, erro
 			return unix.Stat_t{}, err
 		}
 	}
+	if a.Valid == 0 {
+		if err := s.mayStrip(n, in, fd.fd); err != nil {
+			return unix.Stat_t{}, err
+		}
+	}
 	if a.has(hooks.AttrUID|hooks.AttrGID) || a.Valid == 0 {
 		if err := chown(fd.fd, a); err != nil {
 			return unix.Stat_t{}, err
