@@ -83,16 +83,17 @@ func (g *guard) startLearning(names []string) error {
 			return control.Errorf(control.CodeConflict, "module %s isn't loaded", name)
 		}
 	}
-	for _, name := range names {
-		if m := g.fileRules[name]; m != nil {
-			g.learnFiles(name, m)
-			continue
-		}
+	if slices.Contains(names, socketsName) { // first: it alone can fail
 		m := g.socketRules.Load()
 		if err := m.Learn(); err != nil {
 			return err
 		}
 		g.noteSockets(m)
+	}
+	for _, name := range names {
+		if m := g.fileRules[name]; m != nil {
+			g.learnFiles(name, m)
+		}
 	}
 	return nil
 }

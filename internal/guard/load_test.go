@@ -364,3 +364,23 @@ func kernelMounts(at ...string) (list []handshake.KernelMount) {
 	}
 	return list
 }
+
+// A module that is loaded already stays the one that a policy's rules go to when somebody asks to load it again.
+func TestLoadingAgainChangesNothing(t *testing.T) {
+	f := guardtest.New(t, guardtest.Policy)
+	withData(t, f)
+	f.Run()
+	c := f.Client()
+	for _, name := range []string{"files", "sockets"} {
+		var coded *control.Error
+		err := c.Call(t.Context(), control.MethodModuleLoad, control.Name{Name: name}, nil)
+		if !errors.As(err, &coded) || coded.Code != control.CodeConflict {
+			t.Fatalf("load %s again: %v", name, err)
+		}
+	}
+	follows(t, f, true)
+	if _, err := load(t, c, f.Texts(other)); err != nil {
+		t.Fatal(err)
+	}
+	follows(t, f, false)
+}

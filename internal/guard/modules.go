@@ -62,7 +62,7 @@ func (m *modules) find(name string) (*loadable, error) {
 	return nil, control.Errorf(control.CodeNotFound, "this guard has no module %q", name)
 }
 
-// load makes a module and registers it.
+// load makes a module and registers it. One that is loaded already isn't made anew: making has effects.
 func (m *modules) load(name string) error {
 	l, err := m.find(name)
 	if err != nil {
@@ -70,6 +70,9 @@ func (m *modules) load(name string) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.loaded() {
+		return hooks.ErrDuplicate
+	}
 	mod, err := l.make()
 	if err != nil {
 		return fmt.Errorf("module %s: %w", name, err)
@@ -92,7 +95,11 @@ func (m *modules) unload(name string) error {
 // loaded tells whether a module is in force.
 func (m *modules) loaded(name string) bool {
 	l, err := m.find(name)
-	return err == nil && slices.ContainsFunc(l.master.Modules(), func(e hooks.Entry) bool { return e.Name == name })
+	return err == nil && l.loaded()
+}
+
+func (l *loadable) loaded() bool {
+	return slices.ContainsFunc(l.master.Modules(), func(e hooks.Entry) bool { return e.Name == l.info.Name })
 }
 
 // show lists all modules, with the numbers of those that are loaded.

@@ -22,7 +22,7 @@ import (
 
 // App is the application: a process in a mount namespace and a network namespace of its own, in the container's cgroup.
 type App struct {
-	t   *testing.T
+	t   testing.TB
 	Cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader

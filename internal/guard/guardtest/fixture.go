@@ -56,7 +56,7 @@ type Container struct {
 	App    *App
 	Extra  []*os.File // inherited by the guard, which shouldn't keep them
 
-	t     *testing.T
+	t     testing.TB
 	ended chan error
 }
 
@@ -71,7 +71,7 @@ socket tcp connect 127.0.0.1:1
 `
 
 // New makes what a container needs before its guard starts. The test's end cleans up.
-func New(t *testing.T, text string) *Container {
+func New(t testing.TB, text string) *Container {
 	t.Helper()
 	f := &Container{t: t, ID: fmt.Sprintf("t%d_%d", os.Getpid(), time.Now().UnixNano()%1e6), Root: layout.Root(t.TempDir())}
 	f.Bundle = t.TempDir()
@@ -113,7 +113,7 @@ func (f *Container) Texts(text string) policy.Texts {
 }
 
 // newCgroup makes a v2 cgroup that goes, with what is in it, when the test ends.
-func newCgroup(t *testing.T, name string) string {
+func newCgroup(t testing.TB, name string) string {
 	t.Helper()
 	top := "/sys/fs/cgroup"
 	if _, err := os.Stat(filepath.Join(top, "cgroup.procs")); err != nil {
@@ -277,7 +277,7 @@ func (f *Container) NothingLeft() {
 }
 
 // Retry waits until check gives no error.
-func Retry(t *testing.T, check func() error) {
+func Retry(t testing.TB, check func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
