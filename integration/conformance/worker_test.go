@@ -24,6 +24,7 @@ type job struct {
 	Steps  []step
 
 	Scenes      bool   // play scenes instead
+	Fill        fill   // or fill the file system
 	Host, Other string // for scenes
 }
 
@@ -57,6 +58,12 @@ func workerMain() {
 	if j.Scenes {
 		w.on = threads()
 		demand("tell", gob.NewEncoder(os.Stdout).Encode(report{Scenes: w.playAll(j)}))
+		return
+	}
+	if j.Fill.By != "" {
+		demand("chdir", unix.Chdir(j.Root))
+		w.on = threads()
+		demand("tell", gob.NewEncoder(os.Stdout).Encode(report{Results: w.fill(j.Fill)}))
 		return
 	}
 	behind := -1

@@ -64,19 +64,6 @@ func (p privileges) restore() {
 	}
 }
 
-// unprivileged runs f without the capabilities that let data be written in ways that ordinary users can't: keeping
-// set-id bits, and using space reserved for root.
-func (p privileges) unprivileged(f func()) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := p.set(unix.CAP_FSETID, unix.CAP_SYS_RESOURCE); err != nil {
-		return err
-	}
-	defer p.restore()
-	f()
-	return nil
-}
-
 // asCaller runs f with the caller's file system ids and umask, so that what f creates is the caller's. Capabilities
 // stay: the kernel has checked permission on the view already (default_permissions).
 func (p privileges) asCaller(uid, gid, umask uint32, f func()) error {
@@ -95,7 +82,7 @@ func (p privileges) asCaller(uid, gid, umask uint32, f func()) error {
 	if !setfsids(int(uid), int(gid)) {
 		return unix.EPERM
 	}
-	if err := p.set(); err != nil { // leaving 0 has cleared some
+	if err := p.set(unix.CAP_SYS_RESOURCE); err != nil { // leaving 0 has cleared some
 		return err
 	}
 	f()
@@ -109,7 +96,7 @@ func (p privileges) asCallerLess(uid, gid uint32, f func()) error {
 	defer runtime.UnlockOSThread()
 	e := p.asCaller(uid, gid, p.umask, func() {
 		defer p.restore()
-		if err = p.set(unix.CAP_FSETID); err == nil {
+		if err = p.set(unix.CAP_FSETID, unix.CAP_SYS_RESOURCE); err == nil {
 			f()
 		}
 	})

@@ -65,7 +65,9 @@ func (s *session) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (
 		return 0, answer(errno(err))
 	}
 	w := write{f: f, append: in.Flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0}
-	// Without set-id bits there is nothing to take off, and no need to change privileges.
+	if w.uid = in.InHeader.Uid; in.WriteFlags&fuse.WRITE_CACHE != 0 {
+		w.uid = f.uid // who stored to a mapping isn't told
+	}
 	w.kill = in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0
 	off := int64(in.Offset)
 	if w.append && s.opts.Ordered { // nobody else can append meanwhile
@@ -82,13 +84,14 @@ type write struct {
 	f      *file
 	append bool
 	kill   bool
+	uid    uint32 // whose space it takes
 }
 
 func (s *session) write(w write, c *hooks.Call) hooks.Result {
 	var n int
 	var err error
-	do := func() {
-		err = retry(func() error {
+	do := func() error {
+		return retry(func() error {
 			if w.append {
 				n, err = unix.Pwritev2(w.f.fd, [][]byte{c.Data}, c.Offset, unix.RWF_APPEND)
 			} else {
@@ -97,7 +100,11 @@ func (s *session) write(w write, c *hooks.Call) hooks.Result {
 			return err
 		})
 	}
-	if err := s.killing(w.kill, do, &err); err != nil {
+	var less []int
+	if w.kill {
+		less = append(less, unix.CAP_FSETID)
+	}
+	if err := s.priv.spend(w.uid, do, less...); err != nil {
 		return failed(err)
 	}
 	res := s.withStat(w.f, true)
@@ -130,11 +137,10 @@ func (s *session) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.S
 	c := &hooks.Call{Op: hooks.OpFallocate, Caller: caller(&in.InHeader), File: f.node.Inode, Opener: f.asker,
 		Flags: in.Mode, Offset: int64(in.Offset), Size: int64(in.Length)}
 	return status(s.ask(c, func(c *hooks.Call) hooks.Result {
-		var err error
-		do := func() {
-			err = retry(func() error { return unix.Fallocate(f.fd, c.Flags, c.Offset, c.Size) })
+		do := func() error {
+			return retry(func() error { return unix.Fallocate(f.fd, c.Flags, c.Offset, c.Size) })
 		}
-		if err := s.killing(true, do, &err); err != nil {
+		if err := s.priv.spend(in.InHeader.Uid, do, unix.CAP_FSETID); err != nil {
 			return failed(err)
 		}
 		return s.withStat(f, true)
@@ -167,14 +173,14 @@ func (s *session) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn
 	res := s.ask(c, func(c *hooks.Call) hooks.Result {
 		var n int
 		var err error
-		do := func() {
-			err = retry(func() error {
+		do := func() error {
+			return retry(func() error {
 				a, b := c.Offset, c.NewOffset
 				n, err = unix.CopyFileRange(from.fd, &a, to.fd, &b, int(c.Size), 0)
 				return err
 			})
 		}
-		if err := s.killing(true, do, &err); err != nil {
+		if err := s.priv.spend(in.InHeader.Uid, do, unix.CAP_FSETID); err != nil {
 			return failed(err)
 		}
 		res := s.withStat(to, true)

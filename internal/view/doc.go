@@ -81,8 +81,9 @@
 // A process must not wait for a view of its own in a way that stops its other threads: fork with a working directory or
 // a program in the view does.
 //
-// Writes by the kernel on the server's behalf (passthrough) carry the server's ids: quotas on the backing count the
-// file's owner as always, but aren't enforced against the writer.
+// Writes by the kernel on the server's behalf (passthrough) carry the ids of nobody (65534), and those by the server the
+// writer's user id, neither with CAP_SYS_RESOURCE: what a file system keeps for root, or beyond a quota, isn't given to
+// others. The blocks by which a directory grows at a link or rename are the server's.
 //
 // Nobody who has locked a directory may wait for a survey: it looks names up.
 //

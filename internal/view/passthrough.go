@@ -6,8 +6,8 @@ import (
 )
 
 // register gives the kernel a backing file and returns its number; 0 if the kernel won't have it, and then the server
-// reads and writes. The kernel keeps the credentials of this moment for all later writes: without CAP_FSETID they take
-// set-id bits off, as those of ordinary users do.
+// reads and writes. The kernel keeps the credentials of this moment for all later writes, whoever does them: they are
+// nobody's, so that writes take set-id bits off and leave root's reserve alone, as those of ordinary users do.
 func (v *View) register(fd int) int32 {
 	var id int32
 	e := unix.EPERM

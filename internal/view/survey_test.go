@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -106,6 +107,41 @@ func TestUnseenNamesElsewhere(t *testing.T) {
 	get(t, m.path("alone"))
 	mod.want(t, "open", "/alone", "/two/new", "/again/new")
 	want(t, "surveys after a new link", m.srv.survey.walks(), 2)
+}
+
+// TestUnseenNamesOfSpecial: what limits FIFOs and sockets hears all names that these had before, at whichever name they
+// are looked at; a name outside of the views doesn't count.
+func TestUnseenNamesOfSpecial(t *testing.T) {
+	for name, back := range backings(t) {
+		t.Run(name, func(t *testing.T) {
+			must(t, os.MkdirAll(back+"/deep/down", 0o755))
+			for kind, typ := range map[string]uint32{"fifo": unix.S_IFIFO, "sock": unix.S_IFSOCK} {
+				must(t, unix.Mknod(back+"/"+kind, typ|0o666, 0))
+				must(t, os.Link(back+"/"+kind, back+"/deep/down/"+kind))
+				must(t, unix.Mknod(back+"/single"+kind, typ|0o666, 0))
+			}
+			m, _ := surveyed(t, back)
+			m.srv.LimitSpecial("test", func(f hooks.File) uint32 { // the strictest of all names decides
+				for _, p := range f.Paths() {
+					if strings.HasPrefix(p, "/deep/down/") {
+						return 0
+					}
+				}
+				return mayAll
+			})
+			for _, name := range []string{"fifo", "sock"} {
+				var st unix.Stat_t
+				must(t, unix.Stat(m.path(name), &st))
+				want(t, "mode of "+name, st.Mode&0o777, 0)
+				must(t, unix.Stat(m.path("single"+name), &st))
+				want(t, "mode of single"+name, st.Mode&0o777, 0o644)
+			}
+			wantErrno(t, "open", opens(m.path("fifo"), unix.O_RDWR|unix.O_NONBLOCK), unix.EACCES)
+			must(t, opens(m.path("singlefifo"), unix.O_RDWR|unix.O_NONBLOCK))
+			m.srv.check(t)
+			m.srv.LimitSpecial("test", nil)
+		})
+	}
 }
 
 // awaitLinks waits until the kernel asks about a file again, and hears of its number of names.

@@ -93,10 +93,10 @@ func (s *session) readXattr(h *fuse.InHeader, name string, unasked bool, read fu
 func (s *session) SetXAttr(cancel <-chan struct{}, in *fuse.SetXAttrIn, name string, data []byte) fuse.Status {
 	c := &hooks.Call{Op: hooks.OpSetxattr, Flags: in.Flags, Text: name, Data: data}
 	return s.changeXattr(cancel, &in.InHeader, c, func(path string, c *hooks.Call) (err error) {
-		do := func() { err = unix.Setxattr(path, name, c.Data, int(c.Flags)) }
+		set := func() error { return unix.Setxattr(path, name, c.Data, int(c.Flags)) }
+		do := func() { err = set() }
 		if in.SetXAttrFlags&fuse.SETXATTR_ACL_KILL_SGID == 0 {
-			do()
-			return err
+			return s.priv.spend(in.Uid, set)
 		}
 		// The caller isn't in the file's group: neither may the server seem to be.
 		if e := s.priv.asCallerLess(in.Uid, in.Gid, do); e != nil {
