@@ -85,7 +85,7 @@ func (m *CircleModule) Pre(c *hooks.Call) hooks.Verdict {
 	for _, t := range takes {
 		if !t.free(names) {
 			m.marks.clear(c)
-			return apart(t.line, join(namesOf(t.dir)[0], t.name))
+			return apart(t.line, t.path)
 		}
 	}
 	return hooks.Allow

@@ -14,6 +14,7 @@ type take struct {
 	file  hooks.File
 	dir   hooks.File // where to
 	name  string
+	path  string      // both in one, for events
 	line  *reserve    // what reserves that place
 	extra policy.Perm // what is reserved there and wasn't before
 }
@@ -88,7 +89,7 @@ func (d *inquiry) move(t take, from, to spot, takes *[]take) hooks.Verdict {
 	if before&^after != 0 {
 		return apart(was, path)
 	}
-	t.line, t.extra = will, after&^before
+	t.line, t.extra, t.path = will, after&^before, path
 	*takes = append(*takes, t)
 	return hooks.Allow
 }

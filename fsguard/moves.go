@@ -12,6 +12,10 @@ import (
 // rename needs write on both names and on what is replaced; and what moves must mean the same at both places for
 // everybody, else EXDEV: the caller then copies, under the rules of both places.
 func (r *Rules) rename(rules *node, c *hooks.Call) hooks.Verdict {
+	from, to := spot{namesOf(c.Dir), c.Name}, spot{namesOf(c.NewDir), c.NewName}
+	if len(from.dirs) == 0 || len(to.dirs) == 0 {
+		return nameless
+	}
 	if v := r.place(rules, c.Dir, c.Name, policy.Write); v.Refused() {
 		return v
 	}
@@ -23,7 +27,6 @@ func (r *Rules) rename(rules *node, c *hooks.Call) hooks.Verdict {
 			return v
 		}
 	}
-	from, to := spot{namesOf(c.Dir), c.Name}, spot{namesOf(c.NewDir), c.NewName}
 	if v := r.differ(from, to, isDir(c.File) || isDir(c.NewFile)); v.Refused() {
 		return v
 	}
@@ -46,8 +49,8 @@ func (r *Rules) link(rules *node, c *hooks.Call) hooks.Verdict {
 	if v := r.place(rules, c.NewDir, c.NewName, policy.Write); v.Refused() {
 		return v
 	}
-	names := namesOf(c.File)
-	if len(names) == 0 {
+	names, dirs := namesOf(c.File), namesOf(c.NewDir)
+	if len(names) == 0 || len(dirs) == 0 {
 		return nameless
 	}
 	if isLink(c.File) {
@@ -55,7 +58,7 @@ func (r *Rules) link(rules *node, c *hooks.Call) hooks.Verdict {
 			return v
 		}
 	}
-	return r.differ(spot{names, ""}, spot{namesOf(c.NewDir), c.NewName}, false)
+	return r.differ(spot{names, ""}, spot{dirs, c.NewName}, false)
 }
 
 // spot is a name in a directory that may be known by several names; without name, a file known by several.
@@ -100,18 +103,21 @@ func (r *Rules) differ(from, to spot, dir bool) hooks.Verdict {
 
 // loosens refuses to remove a name of a file if anybody had more on the file without it.
 func (r *Rules) loosens(f, dir hooks.File, name string) hooks.Verdict {
-	names := namesOf(f)
+	names, dirs := namesOf(f), namesOf(dir)
 	if len(names) < 2 {
 		return hooks.Allow
 	}
+	if len(dirs) == 0 {
+		return nameless
+	}
 	all := spot{dirs: names}
-	rest := spot{dirs: without(names, namesOf(dir), name)}
+	rest := spot{dirs: without(names, dirs, name)}
 	if len(rest.dirs) == 0 {
 		return hooks.Allow
 	}
 	for _, rules := range r.lists {
 		if rest.allows(rules)&^all.allows(rules) != 0 {
-			path := join(namesOf(dir)[0], name)
+			path := join(dirs[0], name)
 			return hooks.Verdict{
 				Errno: syscall.EACCES,
 				Rule:  ruleOf(rules.find(path, "")),
