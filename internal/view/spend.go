@@ -18,11 +18,10 @@ func (p privileges) spending(uid uint32, f func(), less ...int) error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if uid == p.uid {
-		defer p.restore()
-	} else {
-		defer p.becomeSelf()
-		if !setfsids(int(uid), int(p.gid)) {
+	defer p.restore()
+	if uid != p.uid {
+		defer p.returnTo()
+		if !setfsuid(int(uid)) {
 			return unix.EPERM
 		}
 	}
@@ -31,6 +30,20 @@ func (p privileges) spending(uid uint32, f func(), less ...int) error {
 	}
 	f()
 	return nil
+}
+
+// returnTo gives the thread the server's own user id back.
+func (p privileges) returnTo() {
+	if !setfsuid(int(p.uid)) {
+		panicForGood("restore the file system's user id", unix.EPERM)
+	}
+}
+
+// setfsuid leaves the group alone: each change of credentials costs a microsecond or two.
+func setfsuid(uid int) bool {
+	_, _ = unix.SetfsuidRetUid(uid)
+	now, _ := unix.SetfsuidRetUid(-1)
+	return now == uid
 }
 
 // unprivileged is spending by nobody, and without the capability that lets set-id bits stay.
