@@ -12,7 +12,7 @@ func TestApacheCGI(t *testing.T) { apacheCGI().test(t) }
 func apacheCGI() application {
 	return application{
 		name:  "apache-cgi",
-		ready: func(b *box) { b.listens("127.0.0.1:80") },
+		ready: runsPrograms,
 		use:   useCGI,
 		attacks: []attack{
 			{name: "another's file", try: report("cat", "; while read x; do echo $x; done </srv/secret", "of nobody here"),
@@ -57,9 +57,19 @@ func useCGI(b *box) (said string) {
 	}
 	all()
 	b.ok(b.run("kill", b.id, "USR1")) // graceful: the daemon that runs programs starts anew
-	b.listens("127.0.0.1:80")
+	runsPrograms(b)
 	all()
 	return said
+}
+
+// runsPrograms waits for Apache, and for the daemon that it runs programs by: until then it answers 503.
+func runsPrograms(b *box) {
+	b.Helper()
+	b.listens("127.0.0.1:80")
+	b.eventually("programs are run", func() bool {
+		status, _ := b.ask("GET", "/cgi-bin/hello?ready", "")
+		return !strings.HasPrefix(status, "503")
+	})
 }
 
 // report is an attack through the hole of the program of that name: a script of the shell, and what its output has if

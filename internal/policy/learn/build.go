@@ -69,6 +69,7 @@ func Build(u Uses, o Options) (*Proposal, error) {
 	b.findUsers(u)
 	b.takeFiles(u.Files)
 	b.moveTrees(u.Ties)
+	b.oneOfMany = oneOfMany(u.Ties)
 	b.fold()
 	final, aliases := b.settle(u.Ties)
 	out := b.emit(final, aliases)
@@ -90,6 +91,8 @@ func (b *builder) settle(ties []Tie) (final *lists, aliases []alias) {
 
 // builder makes one proposal.
 type builder struct {
+	oneOfMany map[string]bool // names that were taken once, see oneOfMany
+
 	o      Options
 	old    *inForce
 	users  []uint32 // active ones

@@ -113,7 +113,7 @@ func (b *builder) foldTemporary(dir string) {
 	var names []string
 	for _, p := range b.children(dir) {
 		n := b.nodes[p]
-		if n.kind&Made != 0 && n.class()&policy.Execute == 0 && madeUp(path.Base(p)) {
+		if n.kind&Made != 0 && n.class()&policy.Execute == 0 && (madeUp(path.Base(p)) || b.oneOfMany[p]) {
 			names = append(names, p)
 		}
 	}
@@ -126,6 +126,27 @@ func (b *builder) foldTemporary(dir string) {
 	if len(names) > 0 {
 		b.nodes[dir].because(fmt.Sprintf("%s with made-up names, like %s", count(len(names), "file"), path.Base(names[0])))
 	}
+}
+
+// oneOfMany gives the names from which files were moved to one place, where these were several in one folder: what is
+// written anew by a file of another name each time will have yet another the next time.
+func oneOfMany(ties []Tie) map[string]bool {
+	type way struct{ from, to string }
+	names := map[way]map[string]bool{}
+	for _, t := range ties {
+		w := way{path.Dir(t.A), t.B}
+		if names[w] == nil {
+			names[w] = map[string]bool{}
+		}
+		names[w][t.A] = true
+	}
+	all := map[string]bool{}
+	for _, from := range names {
+		if len(from) > 1 {
+			maps.Copy(all, from)
+		}
+	}
+	return all
 }
 
 // foldMany: the largest group of names in a folder that were used in the same way.
