@@ -102,8 +102,9 @@ func (g *guard) startLearning(names []string) error {
 func (g *guard) learnFiles(name string, m *fsguard.Module) {
 	table := learn.NewTable(learn.MostUses)
 	m.Learn(table)
+	g.server.ExpireSpecial() // FIFOs and sockets show what may be done with them
 	g.addLesson(name, &lesson{
-		end:  func() error { m.Enforce(); return nil },
+		end:  func() error { m.Enforce(); g.server.ExpireSpecial(); return nil },
 		used: func() (netguard.Used, *learn.Table, error) { return netguard.Used{}, table, nil },
 	})
 }

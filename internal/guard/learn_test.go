@@ -1,9 +1,12 @@
 package guard_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"klw/internal/audit"
 	"klw/internal/control"
@@ -89,6 +92,33 @@ func TestLearning(t *testing.T) {
 }
 
 // TestLearningFromTheFirstInstruction: nothing is ever refused, and it is in the record.
+// TestLearningAndFIFOs: what FIFOs show follows the beginning and the end of learning at once.
+func TestLearningAndFIFOs(t *testing.T) {
+	f := guardtest.New(t, bare)
+	if err := unix.Mkfifo(filepath.Join(f.Bundle, "rootfs/secret/fifo"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.Run()
+	c := f.Client()
+	var st unix.Stat_t
+	for _, step := range []struct {
+		action string
+		mode   uint32
+	}{{"", 0}, {"start", 0o644}, {"stop", 0}, {"start", 0o644}} {
+		if step.action != "" {
+			if err := c.Call(t.Context(), control.MethodPolicyLearn, control.Learn{Action: step.action}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := unix.Stat(f.App.Inside("/secret/fifo"), &st); err != nil {
+			t.Fatal(err)
+		}
+		if st.Mode&0o7777 != step.mode {
+			t.Errorf("after %q: mode %o, want %o", step.action, st.Mode, step.mode)
+		}
+	}
+}
+
 func TestLearningFromTheFirstInstruction(t *testing.T) {
 	f := guardtest.New(t, "application test\n")
 	f.Setup.Learn = true

@@ -75,6 +75,11 @@ func (a *App) Do(command string, args ...string) string {
 	return a.readLine()
 }
 
+// Inside gives the path by which the test sees what the application has at a path.
+func (a *App) Inside(path string) string {
+	return filepath.Join(fmt.Sprintf("/proc/%d/root", a.Cmd.Process.Pid), a.dir, path)
+}
+
 // End ends it.
 func (a *App) End() { a.in.Close(); _ = a.Cmd.Wait() }
 

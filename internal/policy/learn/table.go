@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"strings"
 	"sync"
 
 	"klw/internal/policy"
@@ -56,6 +57,9 @@ type Uses struct {
 // MostUses is how many uses and ties a table holds.
 const MostUses = 100_000
 
+// mostBytes is how many bytes the names in a table have: who makes names of thousands of bytes can't fill the memory.
+const mostBytes = 32 << 20
+
 // Table takes uses of files from any goroutine.
 type Table struct {
 	most int
@@ -65,6 +69,7 @@ type Table struct {
 	ties     map[Tie]bool
 	nameless int
 	lost     uint64
+	bytes    int // of all names
 }
 
 type who struct {
@@ -77,8 +82,12 @@ func NewTable(most int) *Table {
 	return &Table{most: most, files: map[who]*Use{}, ties: map[Tie]bool{}}
 }
 
-// Add records a use.
+// Add records a use. A path that isn't absolute is nameless: no rule can be about it.
 func (t *Table) Add(u Use) {
+	if !strings.HasPrefix(u.Path, "/") {
+		t.Nameless()
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := who{u.User, u.Path}
@@ -91,6 +100,7 @@ func (t *Table) Add(u Use) {
 		t.lost++
 	default:
 		t.files[key] = &u
+		t.bytes += len(u.Path)
 	}
 }
 
@@ -107,6 +117,7 @@ func (t *Table) Tie(tie Tie) {
 		t.lost++
 	default:
 		t.ties[tie] = true
+		t.bytes += len(tie.A) + len(tie.B)
 	}
 }
 
@@ -117,7 +128,7 @@ func (t *Table) Nameless() {
 	t.nameless++
 }
 
-func (t *Table) full() bool { return len(t.files)+len(t.ties) >= t.most }
+func (t *Table) full() bool { return len(t.files)+len(t.ties) >= t.most || t.bytes >= mostBytes }
 
 // Counts tells how many uses there are, how many of them would have been refused, and how many were lost.
 func (t *Table) Counts() (uses, unlisted int, lost uint64) {
