@@ -121,7 +121,7 @@ func seedControl(f *testing.F) {
 		"2026-01-01T00:00:00Z", control.MethodStatus, control.MethodModuleList, control.MethodPolicyShow, control.MethodPolicyIdle,
 		control.MethodPolicyClear, control.MethodEvents, control.MethodPolicyLoad, "low.policy", low, other, guardtest.Policy,
 		strings.Replace(guardtest.Policy, "@general", "stack low\n@general", 1), "file /x read revocable\n", "@user www\nfile / none\n", "stack low\n",
-		`{"name":"audit"}`, `{"name":["audit"]}`, `{"nmae":"audit"}`, `{"action":"start","modules":["files","files"]}`,
+		`{"name":"audit"}`, `{"name":["audit"]}`, `{"names":"audit"}`, `{"action":"start","modules":["files","files"]}`,
 		`{"version":1,"method":"module.unload","params":{"name":"files"}}`, `{"version":1,"method":"policy.load","body":-5}`,
 		`{"version":2,"method":"module.unload","params":{"name":"files"}}`, strings.Repeat("x", control.MaxRequest), strings.Repeat("[", 20000)}
 	for _, w := range words {
