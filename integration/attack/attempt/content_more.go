@@ -124,18 +124,7 @@ func raceSwap(string) error {
 	if err := unix.Stat(page, &want); err != nil {
 		return setupFailed("stat", err)
 	}
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_ = unix.Renameat2(unix.AT_FDCWD, own, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
-			}
-		}
-	}()
+	defer swapping(own, link)()
 	var last error = unix.EACCES
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {
 		fd, err := unix.Open(own, unix.O_WRONLY, 0)
@@ -151,4 +140,20 @@ func raceSwap(string) error {
 		}
 	}
 	return last
+}
+
+// swapping exchanges two names again and again until stop.
+func swapping(a, b string) (stop func()) {
+	end := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+			}
+		}
+	}()
+	return func() { close(end) }
 }

@@ -160,18 +160,7 @@ func raceFolder(string) error {
 		return setupFailed("symlink", err)
 	}
 	defer os.RemoveAll(link)
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_ = unix.Renameat2(unix.AT_FDCWD, own, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
-			}
-		}
-	}()
+	defer swapping(own, link)()
 	var last error = unix.EACCES
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {
 		text, err := os.ReadFile(filepath.Join(own, filepath.Base(secret)))
